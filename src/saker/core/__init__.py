@@ -1,0 +1,1 @@
+"""The words everyone speaks: errors, names, principals, requests, clocks. Standard library only."""

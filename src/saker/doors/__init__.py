@@ -1,0 +1,1 @@
+"""What the outside can call, one package or file per dialect. A door translates and nothing else."""

@@ -1,0 +1,1 @@
+"""Picks the variant and the replica for a request; pure functions."""

@@ -1,0 +1,1 @@
+"""Models, endpoint configurations and endpoints: the wanted state, its rules and its life cycle."""

@@ -1,0 +1,1 @@
+"""Keeps records: SQLite under the data folder, one schema, migrated by Alembic."""

@@ -1,0 +1,1 @@
+"""Builders and small servers that several tests share."""
