@@ -1,8 +1,8 @@
 """What every engine offers to the worker's loop.
 
-An engine is driven by one thread: the loop calls `submit`, `cancel`, `step` and `close` and never two at once, so an engine
-needs no locks. `step` advances every running request together and reports what that added; between two steps the loop
-takes in new requests and cancellations, which is what makes both take effect within one step.
+An engine is driven by one thread: the loop calls `submit`, `cancel`, `step` and `close` and never two at once, so an
+engine needs no locks. `step` advances every running request together and reports what that added; between two steps
+the loop takes in new requests and cancellations, which is what makes both take effect within one step.
 """
 
 from __future__ import annotations
@@ -151,6 +151,8 @@ def _check_ranges(request: GenerateRequest) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise InvalidInput(f"Parameter {name!r} is {value!r}; it must be at least 1.")
+    if "" in request.stop:
+        raise InvalidInput("A stop string is empty; it must hold at least one character.")
     if request.n > 128:
         raise InvalidInput(f"Parameter 'n' is {request.n}; it must be at most 128.")
     given = [name for name in ("prompt", "tokens", "messages") if getattr(request, name) is not None]

@@ -1,8 +1,8 @@
 """What gateway and worker say to each other: small msgspec frames over a Unix socket.
 
-Only this module is shared by the two processes. A frame is a 4-byte big-endian length and that many bytes of MessagePack.
-The gateway sends `Command`s; the worker sends `Report`s. A worker puts all tokens of one engine step into one `Step`, so
-that the number of frames grows with steps and not with requests.
+Only this module is shared by the two processes. A frame is a 4-byte big-endian length and that many bytes of
+MessagePack. The gateway sends `Command`s; the worker sends `Report`s. A worker puts all tokens of one engine step into
+one `Step`, so that the number of frames grows with steps and not with requests.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     truncate: int | None = None
     """Keep only this many last prompt tokens; None refuses a prompt that does not fit."""
     stream: bool = False
-    """Whether text is reported as it comes. Otherwise it comes once, at the end, which costs the gateway nothing on the way."""
+    """Whether text is reported as it comes. Otherwise it comes once, at the end, which costs nothing on the way."""
     ignore_eos: bool = False
     """Go on past the end-of-text token; for benchmarks."""
 
@@ -100,6 +100,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: int
     text: str
+    """What it adds to the answer's text: "" for special tokens and for the first bytes of a longer character."""
     logprob: float
 
 
@@ -133,7 +134,8 @@ class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: frozenset[str] = frozenset()
     """Of "generate", "chat", "embed"."""
     parameters: frozenset[str] = frozenset()
-    """Which optional request fields it honours: names of `Sampling`, "stop", "n", "logprobs", "truncate", "ignore_eos"."""
+    """Which optional request fields it honours: names of `Sampling`, "stop", "n", "logprobs", "truncate",
+    "ignore_eos"."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -144,8 +146,8 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     capabilities: Capabilities
     max_context: int
     """Prompt and generated tokens together."""
-    load_s: float
-    """From process start to here, in seconds."""
+    load_s: float = 0.0
+    """From process start to here, in seconds; the worker fills it in."""
     detail: dict[str, str] = {}
     """What the engine wants people to know: precision, device, library versions."""
 
@@ -185,8 +187,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", omit_defaults=True):
 Report = Ready | Unfit | Step | Embedded | Failed
 
 _encoder = msgspec.msgpack.Encoder()
-_commands = msgspec.msgpack.Decoder(Command)
-_reports = msgspec.msgpack.Decoder(Report)
+_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 
 def pack(message: Command | Report) -> bytes:
