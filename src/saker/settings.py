@@ -91,7 +91,7 @@ class Settings:
     hf_endpoint: str = _setting("https://huggingface.co", "The hub; also read from HF_ENDPOINT.")
     pip_args: str = _setting("", "Further arguments for pip when `saker engines install` makes an environment.")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Where each value came from: "default", "command line", "environment SAKER_PORT", "/home/ada/.saker/settings.toml"."""
+    """Where each value came from: "default", "command line", "environment SAKER_PORT", or the file's path."""
 
     @property
     def engines_folder(self) -> Path:
@@ -122,7 +122,7 @@ def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] 
         environ: The environment; None is this process's own.
 
     Raises:
-        InvalidInput: An unknown setting in the file or the environment, or a value outside its range; says where it came from.
+        InvalidInput: An unknown setting, or a value outside its range; says where it came from.
     """
     environ = os.environ if environ is None else environ
     given = _from_environment(environ) | {
@@ -137,6 +137,10 @@ def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
+    known = {f"SAKER_{name.upper()}": name for name in names()}
+    for variable in environ:
+        if variable.startswith("SAKER_") and variable not in known:
+            raise InvalidInput(f"Unknown setting {variable!r} in the environment.", fix=did_you_mean(variable, known))
     for name in names():
         for variable in (*ALIASES.get(name, ()), f"SAKER_{name.upper()}"):
             if environ.get(variable):

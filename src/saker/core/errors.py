@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 
 
 class SakerError(Exception):
-    """What happened, why, and what to do about it: three sentences, the last two optional where nothing is to be said."""
+    """What happened, why, and what to do about it: three sentences; the last two may be left out."""
 
     fault: ClassVar[Literal["client", "server"]] = "client"
     is_retry_safe: ClassVar[bool] = False

@@ -35,3 +35,8 @@ def bearer_key() -> str:
 def short_id(length: int = 8) -> str:
     """A short random name part, for people to read: lower-case letters and digits."""
     return "".join(secrets.choice(_SHORT) for _ in range(length))
+
+
+def random_bytes(length: int) -> bytes:
+    """Unpredictable bytes, for nonces and keys."""
+    return secrets.token_bytes(length)
