@@ -7,9 +7,11 @@ silently ignored, is found out in production; this way it is found out at the de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, get_args
 
 from saker.core.errors import InvalidInput
 from saker.core.suggest import did_you_mean
+from saker.models.base import EngineChoice, WeightFormat
 from saker.serving.base import Container
 from saker.settings import Settings
 
@@ -33,9 +35,11 @@ MODEL_VARIABLES = {
 """Every environment variable that a model's container may set, and what it means."""
 
 TASKS = ("text-generation",)
-ENGINES = ("auto", "genai", "transformers", "fake")
-WEIGHT_FORMATS = ("int8", "int4", "fp16", "bf16", "fp32")
+ENGINES: tuple[EngineChoice, ...] = get_args(EngineChoice)
+WEIGHT_FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
 PRECISIONS = ("default", "fp32")
+
+T = TypeVar("T", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,8 @@ class ModelPlan:
     """As a person names a model: path, hub id, URL."""
     revision: str | None
     token: str
-    engine: str
-    weight_format: str
+    engine: EngineChoice
+    weight_format: WeightFormat
     precision: str
     max_context: int | None
     threads: int | None
@@ -105,10 +109,11 @@ def _refuse_unknown(environment: dict[str, str]) -> None:
         )
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise InvalidInput(f"{name} is {value!r}.", fix=did_you_mean(value, allowed))
-    return value
+def _one_of(name: str, value: str, allowed: tuple[T, ...]) -> T:
+    for word in allowed:
+        if word == value:
+            return word
+    raise InvalidInput(f"{name} is {value!r}.", fix=did_you_mean(value, allowed))
 
 
 def _count(environment: dict[str, str], name: str) -> int | None:

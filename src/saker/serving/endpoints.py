@@ -1,4 +1,4 @@
-"""Endpoints as callers change them. Each change stores what is wanted and returns at once; the controller brings it about.
+"""Endpoints as callers change them: each change stores what is wanted and returns; the controller brings it about.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html and its neighbours.
 """

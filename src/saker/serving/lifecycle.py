@@ -1,0 +1,71 @@
+"""How an endpoint's record changes when its target has come up, or has not. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from saker.core.errors import SakerError
+from saker.serving.base import Deployment, Endpoint, EndpointStatus
+
+MAX_REASON = 1024
+"""Characters of a FailureReason. Source: the DescribeEndpoint API page."""
+
+COMING_UP = frozenset(
+    {
+        EndpointStatus.CREATING,
+        EndpointStatus.UPDATING,
+        EndpointStatus.SYSTEM_UPDATING,
+        EndpointStatus.ROLLING_BACK,
+    }
+)
+"""The states in which something is brought up."""
+
+
+def wanted_deployment(endpoint: Endpoint) -> Deployment | None:
+    """What shall run in the end; None when nothing shall."""
+    if endpoint.status in (EndpointStatus.FAILED, EndpointStatus.DELETING):
+        return None
+    return endpoint.target or endpoint.current
+
+
+def kept_deployments(endpoint: Endpoint) -> set[str]:
+    """Ids of the deployments whose replicas must stay: what is routed to, and what comes up."""
+    if endpoint.status in (EndpointStatus.FAILED, EndpointStatus.DELETING):
+        return set()
+    return {deployment.id for deployment in (endpoint.current, endpoint.target) if deployment is not None}
+
+
+def after_restart(endpoint: Endpoint) -> Endpoint:
+    """What was in service before the platform stopped is brought back; everything else goes on where it was."""
+    if endpoint.status != EndpointStatus.IN_SERVICE:
+        return endpoint
+    return replace(endpoint, status=EndpointStatus.SYSTEM_UPDATING)
+
+
+def after_success(endpoint: Endpoint, deployment: Deployment) -> Endpoint:
+    """The deployment is up: requests go to it from now on. Unchanged when something else is wanted by now."""
+    if wanted_deployment(endpoint) != deployment or endpoint.status not in COMING_UP:
+        return endpoint
+    return replace(
+        endpoint,
+        status=EndpointStatus.IN_SERVICE,
+        current=deployment,
+        target=None,
+        config_name=deployment.config_name,
+    )
+
+
+def after_failure(endpoint: Endpoint, deployment: Deployment, error: SakerError) -> Endpoint:
+    """The deployment did not come up: back to the one before where there is one, else failed."""
+    if wanted_deployment(endpoint) != deployment or endpoint.status not in COMING_UP:
+        return endpoint
+    reason = str(error)[:MAX_REASON]
+    if endpoint.status == EndpointStatus.UPDATING and endpoint.current is not None:
+        return replace(
+            endpoint,
+            status=EndpointStatus.ROLLING_BACK,
+            target=None,
+            config_name=endpoint.current.config_name,
+            failure_reason=reason,
+        )
+    return replace(endpoint, status=EndpointStatus.FAILED, failure_reason=reason)

@@ -1,0 +1,102 @@
+"""Turns a variant into what the fleet can start: reads its container, prepares its model, picks its engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from saker.core.errors import Unsupported
+from saker.engine.base import EngineOptions
+from saker.fleet.base import ReplicaSpec, Wanted
+from saker.models.base import ModelPreparer, Preparation, PreparedModel, Progress
+from saker.models.environments import EngineEnvironments
+from saker.models.source import ModelSource
+from saker.serving.base import DeployedVariant
+from saker.serving.container import ModelPlan, read_container
+from saker.settings import Secret, Settings
+
+Report = Callable[[str], None]
+"""Takes one line for people to read."""
+
+ENVIRONMENT_OF = {"transformers": "torch"}
+"""The engine environment that an engine runs in; the others run in the server's own."""
+
+
+class Planner:
+    """Makes variants startable."""
+
+    def __init__(self, models: ModelPreparer, environments: EngineEnvironments, settings: Settings) -> None:
+        self._models = models
+        self._environments = environments
+        self._settings = settings
+
+    async def plan(self, deployed: DeployedVariant, report: Report) -> Wanted:
+        """What the fleet shall run for this variant. Fetching and converting a model may take minutes.
+
+        Raises:
+            SakerError: The container or its model is not usable; says why and what to do.
+        """
+        plan = read_container(deployed.container, self._settings)
+        prepared = await self._models.prepare(self._preparation(plan), _reporter(report))
+        for note in prepared.notes:
+            report(note)
+        return Wanted(self._spec(plan, prepared), deployed.variant.count)
+
+    def _preparation(self, plan: ModelPlan) -> Preparation:
+        return Preparation(
+            source=ModelSource.parse(plan.source, revision=plan.revision or ""),
+            engine=plan.engine,
+            weight_format=plan.weight_format,
+            trust_remote_code=plan.trust_remote_code,
+            hub_token=Secret(plan.token),
+            hub_endpoint=self._settings.hf_endpoint,
+        )
+
+    def _spec(self, plan: ModelPlan, prepared: PreparedModel) -> ReplicaSpec:
+        options = EngineOptions(
+            model_path=str(prepared.path),
+            precision=plan.precision,
+            max_context=plan.max_context,
+            max_sequences=plan.max_sequences or EngineOptions.max_sequences,
+            kv_cache_bytes=plan.kv_cache_bytes,
+            threads=plan.threads,
+            chat_template=plan.chat_template,
+            trust_remote_code=plan.trust_remote_code,
+        )
+        python, python_path = self._interpreter(prepared.engine)
+        return ReplicaSpec(
+            engine=prepared.engine,
+            options=options,
+            python=python,
+            python_path=python_path,
+            memory_bytes=prepared.estimated_memory_bytes,
+        )
+
+    def _interpreter(self, engine: str) -> tuple[Path, Path | None]:
+        name = ENVIRONMENT_OF.get(engine)
+        if name is None:
+            return Path(sys.executable), None
+        if not self._environments.is_ready(name):
+            raise Unsupported(
+                f"The engine {engine!r} is not installed.",
+                why=f"It runs in the engine environment {name!r}, which does not exist yet.",
+                fix=f"Run: saker engines install {name}",
+            )
+        return self._environments.python(name), self._environments.python_path(name)
+
+
+def _reporter(report: Report) -> Callable[[Progress], None]:
+    """Writes progress as lines: at each change of phase or message, and at each further tenth."""
+    last: tuple[str, str, int] | None = None
+
+    def write(progress: Progress) -> None:
+        nonlocal last
+        tenth = int((progress.fraction or 0.0) * 10)
+        now = (progress.phase, progress.message, tenth)
+        if now != last:
+            last = now
+            share = f" {tenth * 10} %" if progress.total else ""
+            report(f"{progress.phase}{share}: {progress.message}" if progress.message else f"{progress.phase}{share}")
+
+    return write
