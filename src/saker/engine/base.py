@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from saker.core.errors import InvalidInput, Unsupported
-from saker.engine.messages import Capabilities, Chunk, Embedded, GenerateRequest, Ready, Sampling
+from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, GenerateRequest, Ready, Sampling
 
 ENGINES_BY_PARAMETER = {
     "typical_p": "transformers",
@@ -26,7 +26,8 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     model_path: str
     """The prepared model's folder (or GGUF file)."""
     precision: str = "default"
-    """Arithmetic and KV cache: "default" (the engine's fastest) or "fp32" (equal to the reference, slower)."""
+    """Arithmetic and KV cache: "default" (the engine's fastest here), "bf16", or "fp32" (equal to the reference,
+    slower)."""
     max_context: int | None = None
     """Tokens of prompt and answer together; None takes the model's own limit."""
     max_sequences: int = 256
@@ -73,8 +74,11 @@ class Engine(Protocol):
         """Whether a call of `step` would do something."""
         ...
 
-    def step(self) -> list[Chunk]:
-        """Advance all running requests by one step. Requests that do not stream report once, when they end."""
+    def step(self) -> list[Chunk | Failed]:
+        """Advance all running requests by one step. Requests that do not stream report once, when they end.
+
+        A request that fails alone is reported as `Failed`, and is over. An exception fails all that run.
+        """
         ...
 
     def close(self) -> None:

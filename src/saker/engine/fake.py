@@ -27,6 +27,7 @@ from saker.engine.messages import (
     Capabilities,
     Chunk,
     Embedded,
+    Failed,
     Finish,
     FinishReason,
     GenerateRequest,
@@ -153,7 +154,7 @@ class FakeEngine:
         """Whether anything runs."""
         return bool(self._running)
 
-    def step(self) -> list[Chunk]:
+    def step(self) -> list[Chunk | Failed]:
         """Add `words_per_step` words to every running answer."""
         if self._model.delay_s:
             time.sleep(self._model.delay_s)
@@ -171,7 +172,7 @@ class FakeEngine:
         over = {(chunk.id, chunk.index) for chunk in chunks if chunk.finish is not None}
         if over:
             self._running = [answer for answer in self._running if (answer.id, answer.index) not in over]
-        return chunks
+        return list(chunks)
 
     def close(self) -> None:
         """Nothing is held."""

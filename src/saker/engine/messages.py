@@ -197,7 +197,7 @@ def pack(message: Command | Report) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def frame_length(header: bytes) -> int:
+def frame_length(header: bytes | memoryview) -> int:
     """The body's length in bytes, from a frame's first 4 bytes.
 
     Raises:

@@ -33,6 +33,7 @@ from saker.core.suggest import did_you_mean
 from saker.engine.base import Engine, EngineOptions, check
 from saker.engine.messages import (
     Cancel,
+    Chunk,
     Command,
     Embed,
     Failed,
@@ -141,14 +142,20 @@ class Worker:
 
     def _step(self, engine: Engine) -> None:
         try:
-            chunks = engine.step()
+            produced = engine.step()
         except Exception as error:
             self._fail_all(engine, error)
             return
         self._failures = 0
-        for chunk in chunks:
-            if chunk.finish is not None:
-                self._finish_answer(chunk.id)
+        chunks: list[Chunk] = []
+        for item in produced:
+            if isinstance(item, Failed):
+                self._answers_left.pop(item.id, None)
+                self.send(item)
+                continue
+            chunks.append(item)
+            if item.finish is not None:
+                self._finish_answer(item.id)
         if chunks:
             self.send(Step(tuple(chunks)))
 

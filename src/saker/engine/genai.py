@@ -1,0 +1,292 @@
+"""OpenVINO GenAI's continuous batching: the engine for CPUs.
+
+It gets token ids and gives token ids; tokenizing, chat templates, stop strings and text are Saker's own, so that all
+engines agree on them. Each of a request's `n` answers is a sequence of its own: the pipeline reports several sequences
+of one request only when all are over, and its prefix cache spares reading the prompt again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import openvino_genai
+
+from saker.core.errors import Unsupported
+from saker.core.suggest import did_you_mean
+from saker.engine.answer import Answer
+from saker.engine.base import EngineOptions
+from saker.engine.chat import ChatTemplate
+from saker.engine.config import ModelConfig, read_config
+from saker.engine.memory import BLOCK_TOKENS, kv_blocks
+from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, FinishReason, GenerateRequest, Ready, Sampling
+from saker.engine.prompt import PromptBuilder
+from saker.engine.text import FastTokenizer, Tokenizer
+
+PRECISIONS: dict[str, dict[str, str]] = {
+    "default": {},
+    "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
+    "fp32": {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
+}
+"""OpenVINO's properties for each precision. The default picks bf16 where the processor has it, and an 8-bit cache."""
+
+PARAMETERS = frozenset(
+    {name for name in Sampling.__struct_fields__ if name != "typical_p"}
+    | {"stop", "n", "logprobs", "truncate", "ignore_eos"}
+)
+
+_LARGEST_MIN_P = 0.999999
+"""The pipeline wants it below 1."""
+
+_RUNNING = openvino_genai.GenerationStatus.RUNNING
+_IGNORED = openvino_genai.GenerationStatus.IGNORED
+_UNFINISHED = openvino_genai.GenerationFinishReason.NONE
+_STOPPED = openvino_genai.GenerationFinishReason.STOP
+
+
+class PipelineTokenizer:
+    """The tokenizer inside an OpenVINO model or GGUF file; slower than `FastTokenizer`."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        """Token ids."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=special).input_ids.data[0].tolist()
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text, special tokens left out."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True) if ids else ""
+        return text
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """One answer, waiting or running."""
+
+    answer: Answer
+    prompt: Any
+    """Token ids as a tensor of shape [1, tokens]."""
+    config: Any
+    handle: Any = None
+    """Set while it runs."""
+
+    def advance(self) -> Chunk | Failed | None:
+        """What the last step added."""
+        handle = self.handle
+        if self.answer.is_quiet:
+            if handle.get_status() == _RUNNING:
+                return None
+            outputs = handle.read_all()
+        elif handle.can_read():
+            outputs = list(handle.read().values())
+        else:
+            outputs = []
+        if not outputs:
+            return self._fail() if handle.get_status() == _IGNORED else None
+        output = outputs[0]
+        return self.answer.take(output.generated_ids, output.generated_log_probs, _reason(output.finish_reason))
+
+    def _fail(self) -> Failed:
+        return Failed(
+            self.answer.id,
+            "EngineFailure",
+            "The engine had no room left for this request.",
+            fix="Raise the KV cache's size (kv_cache_bytes), or send fewer requests at once.",
+        )
+
+
+class GenAIEngine:
+    """A decoder-only model in OpenVINO's format, or a GGUF file."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._path = Path(options.model_path)
+        self._precision = options.precision
+        _check_options(options)
+        is_gguf = self._path.suffix == ".gguf"
+        folder = self._path.parent if is_gguf else self._path
+        config = read_config(folder)
+        if config.is_encoder_decoder:
+            raise Unsupported(
+                f"The engine 'genai' runs decoder-only models, and {config.architecture!r} has an encoder.",
+                fix="Deploy with the engine 'transformers'.",
+            )
+        max_context = min(options.max_context or config.max_context, config.max_context)
+        scheduler, capacity = _schedule(config, options, max_context)
+        self._max_context = min(max_context, capacity)
+        self._pipeline = _load(self._path, scheduler, options)
+        self._tokenizer = _pick_tokenizer(folder, self._pipeline)
+        self._template = ChatTemplate.from_folder(folder, options.chat_template)
+        self._eos_ids = config.eos_ids
+        self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, config.vocabulary_size)
+        self._max_sequences = options.max_sequences
+        self._waiting: deque[_Sequence] = deque()
+        self._running: list[_Sequence] = []
+        self._next_id = 0
+
+    def describe(self) -> Ready:
+        """All sampling parameters but typical_p, for which the pipeline has no hook."""
+        tasks = {"generate", "chat"} if self._template else {"generate"}
+        return Ready(
+            engine="genai",
+            capabilities=Capabilities(tasks=frozenset(tasks), parameters=PARAMETERS),
+            max_context=self._max_context,
+            detail={
+                "device": "cpu",
+                "precision": self._precision,
+                "openvino": openvino.get_version(),
+                "openvino_genai": openvino_genai.get_version(),
+            },
+        )
+
+    def submit(self, id: int, request: GenerateRequest) -> None:
+        """Take a request in."""
+        prompt = self._prompts.build(request)
+        tensor = openvino.Tensor(np.array([prompt.ids], dtype=np.int64))
+        seed = request.sampling.seed
+        if seed is None and request.sampling.temperature > 0:
+            seed = secrets.randbits(32)
+        for index in range(request.n):
+            answer = Answer(id, index, request, self._tokenizer, prompt.ids, seed)
+            config = _generation_config(request, prompt.max_new_tokens, self._eos_ids, (seed or 0) + index)
+            self._waiting.append(_Sequence(answer, tensor, config))
+
+    def embed(self, id: int, inputs: tuple[str, ...]) -> Embedded:
+        """Refused: these models generate."""
+        raise Unsupported("The engine 'genai' has no embeddings.", fix="Deploy with the engine 'transformers'.")
+
+    def cancel(self, id: int) -> None:
+        """Forget a request; the pipeline frees its blocks in the next step."""
+        self._waiting = deque(sequence for sequence in self._waiting if sequence.answer.id != id)
+        for sequence in self._running:
+            if sequence.answer.id == id:
+                sequence.handle.cancel()
+        self._running = [sequence for sequence in self._running if sequence.answer.id != id]
+
+    def has_work(self) -> bool:
+        """Whether anything runs or waits."""
+        return bool(self._running or self._waiting)
+
+    def step(self) -> list[Chunk | Failed]:
+        """Advance every running sequence by one token, or part of its prompt."""
+        self._admit()
+        self._pipeline.step()
+        produced: list[Chunk | Failed] = []
+        over: list[_Sequence] = []
+        for sequence in self._running:
+            item = sequence.advance()
+            if item is None:
+                continue
+            produced.append(item)
+            if isinstance(item, Failed) or item.finish is not None:
+                over.append(sequence)
+        if over:
+            self._remove(over)
+        return produced
+
+    def close(self) -> None:
+        """Free the model."""
+        del self._pipeline
+
+    def _admit(self) -> None:
+        """Start waiting sequences while there is room; the pipeline's own limit fails where it splits prompts."""
+        while self._waiting and len(self._running) < self._max_sequences:
+            sequence = self._waiting.popleft()
+            sequence.handle = self._pipeline.add_request(self._next_id, sequence.prompt, sequence.config)
+            self._next_id += 1
+            self._running.append(sequence)
+
+    def _remove(self, over: list[_Sequence]) -> None:
+        for sequence in over:
+            sequence.handle.cancel()  # a stop string ends an answer that the pipeline would go on with
+        gone = set(map(id, over))
+        self._running = [sequence for sequence in self._running if id(sequence) not in gone]
+
+
+def _check_options(options: EngineOptions) -> None:
+    if options.precision not in PRECISIONS:
+        raise Unsupported(
+            f"There is no precision {options.precision!r}.", fix=did_you_mean(options.precision, PRECISIONS)
+        )
+    if options.device not in ("auto", "cpu"):
+        raise Unsupported(
+            f"The engine 'genai' runs on the CPU, not on {options.device!r}.",
+            fix="Deploy with the engine 'transformers'.",
+        )
+
+
+def _schedule(config: ModelConfig, options: EngineOptions, max_context: int) -> tuple[Any, int]:
+    """The scheduler's configuration, and how many tokens of one sequence fit its cache."""
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.dynamic_split_fuse = True
+    scheduler.enable_prefix_caching = True
+    scheduler.max_num_seqs = options.max_sequences
+    if config.kv_shape is None:
+        wanted = options.kv_cache_bytes
+        scheduler.cache_size = max(-(-wanted // 2**30), 1) if wanted else 2  # GiB, in whole numbers
+        return scheduler, max_context
+    blocks = kv_blocks(
+        config.kv_shape,
+        4 if options.precision == "fp32" else 2,
+        options.kv_cache_bytes,
+        (max_context + BLOCK_TOKENS) * options.max_sequences,
+    )
+    scheduler.num_kv_blocks = blocks + 1  # the pipeline wants one to spare
+    return scheduler, blocks * BLOCK_TOKENS
+
+
+def _load(path: Path, scheduler: Any, options: EngineOptions) -> Any:
+    properties: dict[str, Any] = dict(PRECISIONS[options.precision])
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    try:
+        return openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
+    except RuntimeError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise Unsupported(
+            f"OpenVINO GenAI cannot load the model {path.name!r}.",
+            why=lines[-1].strip() if lines else "",
+            fix="Deploy with the engine 'transformers', or convert the model again.",
+        ) from error
+
+
+def _pick_tokenizer(folder: Path, pipeline: Any) -> Tokenizer:
+    if (folder / "tokenizer.json").is_file():
+        return FastTokenizer(folder)
+    return PipelineTokenizer(pipeline.get_tokenizer())
+
+
+def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: frozenset[int], seed: int) -> Any:
+    sampling = request.sampling
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens = max_new_tokens
+    config.ignore_eos = request.ignore_eos
+    if not request.ignore_eos:
+        config.stop_token_ids = eos_ids
+    if request.logprobs:
+        config.logprobs = 1
+    config.repetition_penalty = sampling.repetition_penalty
+    config.frequency_penalty = sampling.frequency_penalty
+    config.presence_penalty = sampling.presence_penalty
+    if sampling.temperature > 0:
+        config.do_sample = True
+        config.temperature = sampling.temperature
+        config.top_p = sampling.top_p
+        config.min_p = min(sampling.min_p, _LARGEST_MIN_P)
+        config.rng_seed = seed % 2**32
+        if sampling.top_k:
+            config.top_k = sampling.top_k
+    return config
+
+
+def _reason(reason: Any) -> FinishReason | None:
+    if reason == _UNFINISHED:
+        return None
+    return "eos_token" if reason == _STOPPED else "length"
