@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from saker.engine.base import EngineOptions
 from saker.engine.messages import Command, Ready, Report, Unfit
+from saker.settings import Settings
 
 
 class SetKey(NamedTuple):
@@ -47,14 +48,45 @@ class Wanted:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a fleet. Times are in seconds."""
+
+    start_timeout_s: float = 600.0
+    start_attempts: int = 3
+    """Failed starts in a row before a set gives up."""
+    drain_timeout_s: float = 120.0
+    stop_grace_s: float = 5.0
+    """Between asking a process to end and killing it."""
+    max_queue: int = 1024
+    """Requests in flight at one replica."""
+    memory_limit_ratio: float = 0.9
+    """The part of the free memory that a new replica may plan with."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits that the settings state."""
+        return cls(
+            start_timeout_s=settings.start_timeout_s,
+            start_attempts=settings.start_attempts,
+            drain_timeout_s=settings.drain_timeout_s,
+            max_queue=settings.max_queue,
+            memory_limit_ratio=settings.memory_limit_ratio,
+        )
+
+
 class ReplicaState(StrEnum):
-    """A replica's life, in order. FAILED and STOPPED replicas are gone."""
+    """A replica's life, in order."""
 
     STARTING = "Starting"
+    """The process loads its model."""
     READY = "Ready"
     DRAINING = "Draining"
-    STOPPED = "Stopped"
-    FAILED = "Failed"
+    """It finishes what it has and gets nothing new."""
+    STOPPING = "Stopping"
+    """The process was asked to end and still holds its memory."""
+    GONE = "Gone"
+    """The process has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +99,8 @@ class ReplicaView:
     in_flight: int
     since: float
     """When it entered its state, in the clock's monotonic seconds."""
+    is_current: bool = True
+    """Whether it runs the spec that is wanted now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +112,10 @@ class SetStatus:
     starting: int = 0
     draining: int = 0
     failure: Unfit | None = None
-    """Why the set cannot come up: the model is unfit, or too many starts in a row failed. Cleared by a new `want`."""
+    """Why the set cannot come up: the model is unfit, or too many starts in a row failed.
+
+    Cleared by a `want` that differs, and by a replica that becomes ready; a set that was ready before goes on trying.
+    """
     description: Ready | None = None
     """What the last replica that became ready said of itself."""
     restarts: int = 0
@@ -94,7 +131,11 @@ class Worker(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Pass a command on; never blocks. After the worker's end it does nothing."""
+        """Pass a command on; never blocks. After the worker's end it does nothing.
+
+        Raises:
+            TooLarge: The command does not fit into a frame; nothing was sent.
+        """
         ...
 
     def terminate(self) -> None:
@@ -116,13 +157,13 @@ class Launcher(Protocol):
         on_report: Callable[[Report], None],
         on_exit: Callable[[str], None],
     ) -> Worker:
-        """Start a worker.
+        """Start a worker. Nothing is called back before this has returned.
 
         Args:
             log: The file that its output is appended to.
             on_report: Called on the event loop for every report, in order.
-            on_exit: Called once on the event loop when the process has ended, after its last report, with the cause in words
-                ("was killed by signal 9 (SIGKILL; the system may have run out of memory)", "exited with status 3").
+            on_exit: Called once on the event loop when the process has ended, after its last report, with the cause
+                in words: "exited with status 3", "was killed by signal 11 (SIGSEGV)".
 
         Raises:
             Unavailable: The process could not be started.
