@@ -159,15 +159,17 @@ class FakeEngine:
         if self._model.delay_s:
             time.sleep(self._model.delay_s)
         chunks: list[Chunk] = []
+        has_advanced = False
         for answer in self._running[: self._max_sequences]:
             if self._model.commands and answer.words:
                 if answer.words[-1] == "__hang__":
                     continue
                 _obey(answer.words[-1])
+            has_advanced = True
             chunk = _advance(answer, self._model.words_per_step)
             if chunk is not None:
                 chunks.append(chunk)
-        if not chunks:
+        if not has_advanced:
             time.sleep(0.001)  # only hanging requests run: leave the processor to others
         over = {(chunk.id, chunk.index) for chunk in chunks if chunk.finish is not None}
         if over:
