@@ -18,27 +18,42 @@ from saker.core.errors import InvalidInput
 from saker.core.suggest import did_you_mean
 
 
-class Secret(str):
-    """Text that prints as stars, so that it reaches no log by accident; `reveal` gives it out on purpose."""
+class Secret:
+    """Text that prints as stars, so that it reaches no log by accident; `reveal` gives it out on purpose.
 
-    __slots__ = ()
+    Not a `str`: joining, formatting and encoding as JSON would show one.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def __repr__(self) -> str:
         return "Secret('**********')"
 
-    __str__ = __repr__
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
 
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
 
     def reveal(self) -> str:
         """The text itself."""
-        return str.__str__(self)
+        return self._text
 
 
 def _setting(default: Any, help: str, check: Callable[[Any], bool] | None = None, rule: str = "") -> Any:
     """A field with what `saker settings` shows of it; `check` must hold for its value, `rule` says so in words."""
     return field(default=default, metadata={"help": help, "check": check, "rule": rule})
+
+
+def _choice(default: str, help: str, *words: str) -> Any:
+    """A setting that takes one of a few words."""
+    return _setting(default, help, lambda value: value in words, f"one of {', '.join(words)}")
 
 
 def _positive(value: float) -> bool:
@@ -54,15 +69,21 @@ class Settings:
     port: int = _setting(8750, "The port to listen on.", lambda v: 0 <= v < 65536, "between 0 and 65535 (0: any free)")
     region: str = _setting("us-east-1", "The AWS region that clients are told.")
     account_id: str = _setting(
-        "000000000000", "The AWS account id.", lambda v: len(v) == 12 and v.isdigit(), "12 digits"
+        "000000000000", "The AWS account id.", lambda v: len(v) == 12 and v.isascii() and v.isdigit(), "12 digits"
     )
     root_access_key_id: str = _setting("", "The root access key id; empty makes one at the first start.")
     root_secret_access_key: Secret = _setting(Secret(""), "The root secret; empty makes one at the first start.")
     demo: bool = _setting(True, "Whether the first start deploys the embedded model as endpoint 'demo'.")
-    engine: str = _setting("auto", "The engine for models whose container does not name one.")
+    engine: str = _choice(
+        "auto", "The engine for models whose container does not name one.", "auto", "genai", "transformers", "fake"
+    )
     engines_home: Path = _setting(Path(""), "Where engine environments live; empty is `engines` in the data folder.")
-    weight_format: str = _setting("int8", "Weights on CPU: int8, int4, fp16, bf16 or fp32.")
-    precision: str = _setting("default", "Arithmetic and KV cache: default (fastest) or fp32 (equal to the reference).")
+    weight_format: str = _choice(
+        "int8", "Weights on CPU: int8, int4, fp16, bf16 or fp32.", "int8", "int4", "fp16", "bf16", "fp32"
+    )
+    precision: str = _choice(
+        "default", "Arithmetic and KV cache: default (fastest) or fp32 (equal to the reference).", "default", "fp32"
+    )
     max_body_bytes: int = _setting(
         25 * 1024**2, "The largest request body; SageMaker's limit is 25 MiB.", _positive, "> 0"
     )
@@ -84,9 +105,7 @@ class Settings:
     memory_limit_ratio: float = _setting(
         0.9, "The part of the free memory that a new replica may plan with.", lambda v: 0 < v <= 1, "above 0, at most 1"
     )
-    log_level: str = _setting(
-        "info", "debug, info, warning or error.", lambda v: v in ("debug", "info", "warning", "error"), "a log level"
-    )
+    log_level: str = _choice("info", "debug, info, warning or error.", "debug", "info", "warning", "error")
     hf_token: Secret = _setting(Secret(""), "Token for gated models; also read from HF_TOKEN.")
     hf_endpoint: str = _setting("https://huggingface.co", "The hub; also read from HF_ENDPOINT.")
     pip_args: str = _setting("", "Further arguments for pip when `saker engines install` makes an environment.")
@@ -125,6 +144,9 @@ def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] 
         InvalidInput: An unknown setting, or a value outside its range; says where it came from.
     """
     environ = os.environ if environ is None else environ
+    for name in overrides or {}:
+        if name not in names():
+            raise InvalidInput(f"Unknown setting {name!r}.", fix=did_you_mean(name, names()))
     given = _from_environment(environ) | {
         name: (value, "command line") for name, value in (overrides or {}).items() if value is not None
     }
@@ -155,8 +177,14 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"The settings file {str(path)!r} cannot be read.", why=f"{error}.") from error
+    if "home" in content:
+        raise InvalidInput(
+            f"Setting 'home' is in {str(path)!r}.",
+            why="The file is found through it, so it cannot be changed there.",
+            fix="Set SAKER_HOME.",
+        )
     for name in content:
-        if name not in names() or name == "home":
+        if name not in names():
             raise InvalidInput(f"Unknown setting {name!r} in {str(path)!r}.", fix=did_you_mean(name, names()))
     return {name: (value, str(path)) for name, value in content.items()}
 
@@ -167,8 +195,10 @@ def _convert(name: str, raw: Any, source: str) -> Any:
     try:
         value = _as_type(str(entry.type), raw)
     except ValueError:
-        shown = "" if entry.type == "Secret" else f" is {raw!r} (from {source})"
-        raise InvalidInput(f"Setting {name!r}{shown}.", fix=f"It must be of type {entry.type}.") from None
+        shown = "is no text" if entry.type == "Secret" else f"is {raw!r}"
+        raise InvalidInput(
+            f"Setting {name!r} {shown} (from {source}).", fix=f"It must be of type {entry.type}."
+        ) from None
     check = entry.metadata["check"]
     if check is not None and not check(value):
         raise InvalidInput(
@@ -178,17 +208,22 @@ def _convert(name: str, raw: Any, source: str) -> Any:
 
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_PLAIN = {"int": int, "float": float, "str": str, "Secret": Secret}
 
 
 def _as_type(kind: str, raw: Any) -> Any:
-    if kind == "bool":
-        if isinstance(raw, bool):
-            return raw
-        if str(raw).lower() not in _BOOLEANS:
-            raise ValueError(raw)
+    """
+    Raises:
+        ValueError: The value means nothing in that type.
+    """
+    if kind == "bool" and str(raw).lower() in _BOOLEANS:
         return _BOOLEANS[str(raw).lower()]
-    if isinstance(raw, bool):
+    if kind == "Path" and isinstance(raw, Path):
+        return raw.expanduser()
+    if kind == "bool" or isinstance(raw, bool) or not isinstance(raw, str | int | float):
         raise ValueError(raw)
     if kind == "Path":
-        return Path(raw).expanduser()
-    return {"int": int, "float": float, "str": str, "Secret": Secret}[kind](raw)
+        return Path(str(raw)).expanduser()
+    if kind == "int" and isinstance(raw, float):  # rounding would change what was asked for
+        raise ValueError(raw)
+    return _PLAIN[kind](str(raw))

@@ -6,12 +6,15 @@ import json
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from saker.core import ids
 from saker.core.errors import InvalidInput, Unavailable
 from saker.settings import Settings
+
+_MASTER_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,12 @@ def read_root(path: Path) -> RootCredentials | None:
     if content is None:
         return None
     try:
-        return RootCredentials(**json.loads(content))
-    except (ValueError, TypeError):
+        fields = json.loads(content)
+        # An empty bearer key would open the platform to everyone.
+        if not all(isinstance(value, str) and value for value in fields.values()):
+            raise ValueError(path)
+        return RootCredentials(**fields)
+    except (ValueError, TypeError, AttributeError):
         raise Unavailable(
             f"The credentials file {str(path)!r} is damaged.",
             fix="Restore it from a backup, or delete it: the next start makes a new root key.",
@@ -64,13 +71,19 @@ def load_master_key(home: Path) -> bytes:
     """The 32 random bytes that encrypt stored secrets; made at the first start.
 
     Raises:
-        Unavailable: The file cannot be read or written, or others can read it.
+        Unavailable: The file cannot be read or written, is damaged, or others can read it.
     """
     path = home / "master.key"
     key = read_private(path)
     if key is None:
-        key = secrets.token_bytes(32)
+        key = secrets.token_bytes(_MASTER_KEY_BYTES)
         write_private(path, key)
+    if len(key) != _MASTER_KEY_BYTES:
+        raise Unavailable(
+            f"The master key {str(path)!r} is damaged.",
+            why=f"It has {len(key)} bytes and must have {_MASTER_KEY_BYTES}.",
+            fix="Restore it from a backup; without it the stored access keys cannot be read.",
+        )
     return key
 
 
@@ -111,7 +124,8 @@ def write_private(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise Unavailable(
             f"{str(path)!r} cannot be written.",
             why=f"{error.strerror}.",

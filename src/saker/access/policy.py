@@ -6,6 +6,7 @@ function only. Nobody unknown reaches it: a request without a principal is refus
 
 from __future__ import annotations
 
+from saker.core.arn import Arn
 from saker.core.errors import PermissionDenied
 from saker.core.principal import Principal
 
@@ -19,8 +20,9 @@ def allow(principal: Principal, action: str, resource: str) -> None:
 
     Raises:
         PermissionDenied: It may not; the text is AWS's own.
+        InvalidInput: The resource is no ARN.
     """
-    account_id = resource.split(":", 5)[4] if resource.startswith("arn:") else principal.account_id
+    account_id = "" if resource == "*" else Arn.parse(resource).account_id
     if account_id not in ("", principal.account_id):
         raise PermissionDenied(
             f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource} "
