@@ -9,18 +9,20 @@ import re
 import warnings
 from functools import lru_cache
 
-_SUBSTITUTES = (
-    # letters, numbers, separators; marks, punctuation and symbols are all that is not a word's character
-    (re.compile(r"\\p\{(?:L|N|Alnum|IsAlphabetic|IsDigit)\}"), r"\\w"),
-    (re.compile(r"\\p\{(?:Z|Zs|IsWhite_Space)\}"), r"\\s"),
-    (re.compile(r"\\p\{(?:M|P|S|Punct|IsPunctuation)\}"), r"\\W"),
-    (re.compile(r"\\p\{Print\}"), r" -~"),
-    (re.compile(r"\\p\{ASCII\}"), r"\\x00-\\x7f"),
-    (re.compile(r"^\\P\{C\}"), r"[^\\x00-\\x1f\\x7f-\\x9f]"),
+_CLASSES = {
+    **dict.fromkeys(("L", "N", "Alnum"), r"\w"),
+    **dict.fromkeys(("Z", "Zs"), r"\s"),
+    **dict.fromkeys(("M", "P", "S"), r"\W"),  # marks, punctuation and symbols are all not characters of words
+    "Print": r"\x20-\x7e",
+    "ASCII": r"\x00-\x7f",
+}
+_NOT_CONTROL = r"[^\x00-\x1f\x7f-\x9f]"
+_TOKEN = re.compile(r"\\p\{(?P<positive>\w+)\}|\\P\{(?P<negative>\w+)\}|\\.|\[|\]", re.DOTALL)
+_SLIPS = (
     # Java counts characters beyond the first 65,536 in two halves
     (re.compile(r"\\uD800\\uDC00-\\uDBFF\\uDFFF", re.IGNORECASE), r"\\U00010000-\\U0010ffff"),
     (re.compile(r"\[\\w-_"), r"[\\w\\-_"),
-    # a slip in Q Business's model that nothing could match
+    # Q Business has a pattern that nothing could match
     (re.compile(r"\$\}$"), r"$"),
 )
 
@@ -28,11 +30,27 @@ _SUBSTITUTES = (
 @lru_cache(maxsize=4096)
 def find_pattern(pattern: str) -> re.Pattern[str] | None:
     """The compiled pattern, to be matched against the full value; None when Python cannot express it."""
-    for java, python in _SUBSTITUTES:
+    for java, python in _SLIPS:
         pattern = java.sub(python, pattern)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # "possible nested set": meant literally in Java too
-            return re.compile(pattern)
+            return re.compile(_translate(pattern))
     except re.error:
         return None
+
+
+def _translate(pattern: str) -> str:
+    """The pattern with Python's classes for Java's."""
+    is_in_class = False
+
+    def substitute(token: re.Match[str]) -> str:
+        nonlocal is_in_class
+        if token[0] in "[]":
+            is_in_class = token[0] == "["
+        if token["positive"] in _CLASSES:
+            found = _CLASSES[token["positive"]]
+            return found if is_in_class else f"[{found}]"
+        return _NOT_CONTROL if token["negative"] == "C" and not is_in_class else token[0]
+
+    return _TOKEN.sub(substitute, pattern)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 MAX_DEPTH = 100
 """Structures, lists and maps within each other; AWS's own shapes need about ten."""
 
@@ -20,11 +17,17 @@ class MalformedInput(ValueError):
         super().__init__(reason)
 
 
-@contextmanager
-def at(step: str) -> Iterator[None]:
+class at:  # noqa: N801  # reads as a word: with at("Tags"): …
     """Names the member that is being read, for the error of whoever reads inside."""
-    try:
-        yield
-    except MalformedInput as error:
-        error.path.insert(0, step)
-        raise
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, MalformedInput):
+            error.path.insert(0, self._step)

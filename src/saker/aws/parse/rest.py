@@ -76,8 +76,7 @@ def _read_query(wire: str, member: Any, call: Call, request: Request) -> Any:
 
 def _query_names(call: Call) -> set[str]:
     """The names that other members of the query have for themselves."""
-    members = call.operation.input_shape.members.items()
-    located = ((name, member.serialization) for name, member in members)
+    located = ((name, member.serialization) for name, member in call.operation.input_shape.members.items())
     return {
         serialization.get("name", name)
         for name, serialization in located

@@ -44,7 +44,7 @@ def _member(name: str, member: Any, node: XmlNode) -> Any:
         value = node.attributes.get(wire)
         return None if value is None else read_text(member, value)
     if serialization.get("flattened") and member.type_name == "list":
-        return _list(member, node.find_all(member.member.serialization.get("name", wire))) or None
+        return _list(member, node.find_all(wire)) or None
     if serialization.get("flattened") and member.type_name == "map":
         return _map(member, node.find_all(wire)) or None
     child = node.find(wire)

@@ -35,7 +35,7 @@ def write_rest(call: Call, result: dict[str, Any], headers: list[tuple[str, str]
             (int(result[name]) for name in _status_names(members) if name in result), response.status
         )
         headers += located_headers(members, result)
-    in_body = {name: member for name, member in members.items() if "location" not in member.serialization}
+    in_body = {name: member for name, member in members.items() if not _is_outside_body(member)}
     content_type = _write_body(call, shape, in_body, result, response)
     if response.status in _BODILESS or call.operation.http["method"] == "HEAD":
         response.body = b""
@@ -59,6 +59,11 @@ def located_headers(members: dict[str, Any], value: dict[str, Any]) -> list[tupl
     return found
 
 
+def _is_outside_body(member: Any) -> bool:
+    """Whether a member of an output travels elsewhere; the places that only requests have do not count."""
+    return member.serialization.get("location") in ("header", "headers", "statusCode")
+
+
 def _status_names(members: dict[str, Any]) -> list[str]:
     return [name for name, member in members.items() if member.serialization.get("location") == "statusCode"]
 
@@ -72,7 +77,7 @@ def _write_body(call: Call, shape: Any, in_body: dict[str, Any], result: dict[st
         response.body = encode_json(json_writer.members(in_body.items(), result))
         return "application/json"
     if in_body:
-        response.body = _xml_document(call, in_body, result)
+        response.body = _xml_document(call, shape, in_body, result)
     return "application/xml"
 
 
@@ -89,7 +94,7 @@ def _write_payload(call: Call, member: Any, value: Any, response: Response) -> s
     return "application/xml"
 
 
-def _xml_document(call: Call, in_body: dict[str, Any], result: dict[str, Any]) -> bytes:
+def _xml_document(call: Call, shape: Any, in_body: dict[str, Any], result: dict[str, Any]) -> bytes:
     name = call.name + "Result"
     if call.is_s3:
         name = _S3_ROOTS.get(call.name, name)
@@ -97,7 +102,9 @@ def _xml_document(call: Call, in_body: dict[str, Any], result: dict[str, Any]) -
             return document(
                 element("LocationConstraint", escape(result.get("LocationConstraint") or ""), _namespace(call))
             )
-    return document(element(name, _xml(call).members(in_body.items(), result), _namespace(call)))
+    writer = _xml(call)
+    attributes = _namespace(call) | writer.attributes(shape, result)
+    return document(element(name, writer.members(in_body.items(), result), attributes))
 
 
 def _xml_payload(call: Call, member: Any, value: dict[str, Any]) -> bytes:

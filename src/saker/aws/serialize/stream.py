@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from saker.aws import timestamps
 from saker.aws.dialect import Call
 from saker.aws.serialize.frame import HeaderValue, encode_headers, frame
 from saker.aws.serialize.tree import cbor_writer, encode_cbor, encode_json, json_writer
@@ -61,7 +62,7 @@ class _Stream:
         head = self._head("exception" if shape.metadata.get("exception") else "event", name, content_type)
         for member_name, member in shape.members.items():
             if member.serialization.get("eventheader") and value.get(member_name) is not None:
-                head[member_name] = value[member_name]
+                head[member_name] = _header_value(member, value[member_name])
         return frame(encode_headers(head), payload)
 
     def _payload(self, shape: Any, value: dict[str, Any]) -> tuple[str, bytes]:
@@ -98,3 +99,10 @@ class _Stream:
             return self._event({code: {name: message} if name else {}})
         head: dict[str, HeaderValue] = {":error-code": code, ":error-message": message[:1024], ":message-type": "error"}
         return frame(encode_headers(head), b"")
+
+
+def _header_value(member: Any, value: Any) -> HeaderValue:
+    if member.type_name == "timestamp" and isinstance(value, int | float):
+        return timestamps.from_seconds(value)
+    header: HeaderValue = value
+    return header
