@@ -38,6 +38,9 @@ TASKS = ("text-generation",)
 ENGINES: tuple[EngineChoice, ...] = get_args(EngineChoice)
 WEIGHT_FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
 PRECISIONS = ("default", "fp32")
+SWITCH = {"0": False, "false": False, "1": True, "true": True}
+MAX_COUNT = 1 << 62
+"""Above any machine; the frames to the worker hold no larger numbers."""
 
 T = TypeVar("T", bound=str)
 
@@ -90,7 +93,7 @@ def read_container(container: Container, settings: Settings) -> ModelPlan:
         kv_cache_bytes=_count(environment, "SAKER_KV_CACHE_BYTES"),
         max_sequences=_count(environment, "SAKER_MAX_SEQUENCES"),
         chat_template=environment.get("SAKER_CHAT_TEMPLATE") or None,
-        trust_remote_code=environment.get("SAKER_TRUST_REMOTE_CODE", "0") in ("1", "true"),
+        trust_remote_code=_switch(environment, "SAKER_TRUST_REMOTE_CODE"),
     )
 
 
@@ -116,10 +119,14 @@ def _one_of(name: str, value: str, allowed: tuple[T, ...]) -> T:
     raise InvalidInput(f"{name} is {value!r}.", fix=did_you_mean(value, allowed))
 
 
+def _switch(environment: dict[str, str], name: str) -> bool:
+    return SWITCH[_one_of(name, environment.get(name) or "0", tuple(SWITCH))]
+
+
 def _count(environment: dict[str, str], name: str) -> int | None:
     text = environment.get(name)
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise InvalidInput(f"{name} is {text!r}; it must be a whole number, at least 1.")
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or not 1 <= int(text) <= MAX_COUNT:
+        raise InvalidInput(f"{name} is {text!r}.", fix="It must be a whole number, at least 1.")
     return int(text)

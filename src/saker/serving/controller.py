@@ -17,6 +17,7 @@ from saker.core.clock import Clock
 from saker.core.errors import Internal, NotFound, SakerError, Unavailable
 from saker.fleet import Fleet
 from saker.fleet.base import SetKey, Wanted
+from saker.fleet.launch.output import OutputFile
 from saker.serving import lifecycle
 from saker.serving.base import Deployment, Endpoint, EndpointStatus
 from saker.serving.endpoints import Endpoints
@@ -64,6 +65,7 @@ class Controller:
 
     async def close(self) -> None:
         """Stop working on endpoints; their records stay."""
+        self._endpoints.on_change = lambda _: None  # a change that is being stored now starts nothing any more
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -89,7 +91,8 @@ class Controller:
                 await asyncio.wait({work, waiter}, return_when=asyncio.FIRST_COMPLETED)
                 if work.done():
                     self._settle(name, work)
-                    await waiter
+                    if self._records.find(name) is not None:
+                        await waiter
             finally:
                 for task in (work, waiter):
                     task.cancel()
@@ -130,8 +133,7 @@ class Controller:
             self._report(name, "in service")
             change = partial(lifecycle.after_success, deployment=deployment)
         with suppress(NotFound):
-            # Shielded: the change itself wakes the loop above, which would otherwise cancel it half-way.
-            await asyncio.shield(self._endpoints.transition(name, change))
+            await self._endpoints.transition(name, change)
 
     async def _plan(self, name: str, deployment: Deployment) -> dict[SetKey, Wanted]:
         wanted = {}
@@ -163,10 +165,10 @@ class Controller:
     async def _finish_deletion(self, name: str) -> None:
         while True:
             changed = self._fleet_changed
-            if not any(key.endpoint == name for key in self._fleet.keys()):
+            if not any(key.endpoint == name for key in self._fleet.keys()):  # noqa: SIM118  # a method of the fleet, which is no dict
                 break
             await changed.wait()
-        await asyncio.shield(self._endpoints.remove(name))
+        await self._endpoints.remove(name)
 
     def _forget_others(self, endpoint: Endpoint) -> None:
         kept = lifecycle.kept_deployments(endpoint)
@@ -180,11 +182,10 @@ class Controller:
     def _report(self, name: str, line: str) -> None:
         """A line of progress, for the log and for people who wait."""
         _log.info("endpoint %s: %s", name, line)
-        folder = self._logs / name
         with suppress(OSError):  # a full disk must not stop a deployment; the process log has the line too
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "deployment.log").open("a", encoding="utf-8") as file:
-                file.write(f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ} {line}\n")
+            log = OutputFile(self._logs / name / "deployment.log")
+            log.write(f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ} {line}\n".encode())
+            log.close()
 
 
 def _of(endpoint: str, keys: Iterable[SetKey]) -> list[SetKey]:

@@ -77,9 +77,12 @@ class Endpoints:
             target=deployment,
             description=description or {},
         )
-        await self._registry.add(endpoint, tags)
-        self.on_change(name)
+        await asyncio.shield(self._add(endpoint, tags))
         return endpoint
+
+    async def _add(self, endpoint: Endpoint, tags: dict[str, str]) -> None:
+        await self._registry.add(endpoint, tags)
+        self.on_change(endpoint.name)
 
     async def update(self, name: str, config_name: str, *, retain_variants: bool = False) -> Endpoint:
         """Want another configuration: brought up beside the old one, then takes over; no request is dropped.
@@ -136,10 +139,15 @@ class Endpoints:
     async def transition(self, name: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
         """Change an endpoint's record in one piece: `change` sees the newest one, and nothing comes between.
 
+        A caller that is cancelled leaves the change to be completed.
+
         Raises:
             NotFound: No such endpoint.
             SakerError: Whatever `change` raises; nothing is stored then.
         """
+        return await asyncio.shield(self._transition(name, change))
+
+    async def _transition(self, name: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint:
         async with self._lock:
             endpoint = self._registry.get(name)
             changed = change(endpoint)
@@ -151,7 +159,10 @@ class Endpoints:
         return stored
 
     async def remove(self, name: str) -> None:
-        """Forget an endpoint that has been brought down."""
+        """Forget an endpoint that has been brought down. A caller that is cancelled leaves this to be completed."""
+        await asyncio.shield(self._remove(name))
+
+    async def _remove(self, name: str) -> None:
         async with self._lock:
             await self._registry.delete(name)
 
@@ -174,9 +185,12 @@ class Endpoints:
 
 
 def _updating(endpoint: Endpoint, target: Deployment) -> Endpoint:
+    # A failed endpoint runs nothing that requests could wait for or that an update could go back to.
+    current = None if endpoint.status == EndpointStatus.FAILED else endpoint.current
     return replace(
         endpoint,
         status=EndpointStatus.UPDATING,
+        current=current,
         target=target,
         failure_reason="",
         config_name=target.config_name,

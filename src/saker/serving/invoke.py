@@ -84,13 +84,13 @@ class Invoker:
         return Route(variant.name, variant.model_name, choose_replica(replicas, variant.routing, self._random))
 
     def stream(self, route: Route, request: GenerateRequest) -> AsyncGenerator[Chunk]:
-        """The answer as it comes. Closing the iterator early frees the replica's slot within one step.
+        """The answer as it comes; the first step sends the request. Closing it early frees the replica's slot.
 
         Raises:
             DeadlineExceeded: The answer took longer than the setting `invoke_timeout_s`.
             SakerError: The engine refused or failed.
         """
-        return self._limited(route.replica.generate(request))
+        return self._limited(route.replica, request)
 
     async def collect(self, route: Route, request: GenerateRequest) -> list[Chunk]:
         """The whole answer: one chunk for each of the request's `n`.
@@ -131,7 +131,9 @@ class Invoker:
             fix=did_you_mean(target, (variant.name for variant in variants)),
         )
 
-    async def _limited(self, chunks: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
+    async def _limited(self, replica: Replica, request: GenerateRequest) -> AsyncGenerator[Chunk]:
+        # Begun here and not by the caller: an iterator that is closed before its first step runs no `finally`.
+        chunks = replica.generate(request)
         # One deadline for the whole, but armed only while we wait here: a timeout that stayed armed over a `yield`
         # would cancel whatever the consumer is doing.
         deadline = asyncio.get_running_loop().time() + self._settings.invoke_timeout_s

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from saker.core.errors import InvalidInput
 
@@ -62,12 +62,12 @@ def page(records: Iterable[R], query: Query, keep: Callable[[R], bool] = lambda 
     kept = [record for record in records if _matches(record, query) and keep(record)]
     kept.sort(key=lambda record: _sort_key(record, query), reverse=query.is_descending)
     if query.token is not None:
-        last = _read_token(query.token)
+        last = _read_token(query.token, query)
         after = operator.lt if query.is_descending else operator.gt
         kept = [record for record in kept if after(_sort_key(record, query), last)]
     items = kept[: query.limit]
     has_more = len(kept) > query.limit
-    return Page(items, _make_token(_sort_key(items[-1], query)) if has_more else None)
+    return Page(items, _make_token(_sort_key(items[-1], query), query) if has_more else None)
 
 
 def _matches(record: Listed, query: Query) -> bool:
@@ -87,13 +87,16 @@ def _sort_key(record: Listed, query: Query) -> Key:
     return (value, "", record.name) if isinstance(value, float) else (0.0, str(value), record.name)
 
 
-def _make_token(key: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+def _make_token(key: Key, query: Query) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((query.sort_by, query.is_descending, *key))).decode()
 
 
-def _read_token(token: str) -> Key:
+def _read_token(token: str, query: Query) -> Key:
     try:
-        value, text, name = json.loads(base64.urlsafe_b64decode(token))
-        return float(value), str(text), str(name)
-    except (ValueError, TypeError, binascii.Error):
+        content = base64.b64decode(token, altchars=b"-_", validate=True)
+        sort_by, is_descending, value, text, name = msgspec.json.decode(content, type=tuple[str, bool, float, str, str])
+        if (sort_by, is_descending) != (query.sort_by, query.is_descending):
+            raise ValueError(sort_by)
+    except (ValueError, msgspec.DecodeError):
         raise InvalidInput("The pagination token is invalid.", code="ValidationException") from None
+    return value, text, name

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from saker.core.errors import Unsupported
+from msgspec.structs import replace
+
 from saker.engine.base import EngineOptions
 from saker.fleet.base import ReplicaSpec, Wanted
 from saker.models.base import ModelPreparer, Preparation, PreparedModel, Progress
@@ -18,9 +17,6 @@ from saker.settings import Secret, Settings
 
 Report = Callable[[str], None]
 """Takes one line for people to read."""
-
-ENVIRONMENT_OF = {"transformers": "torch"}
-"""The engine environment that an engine runs in; the others run in the server's own."""
 
 
 class Planner:
@@ -58,13 +54,14 @@ class Planner:
             model_path=str(prepared.path),
             precision=plan.precision,
             max_context=plan.max_context,
-            max_sequences=plan.max_sequences or EngineOptions.max_sequences,
             kv_cache_bytes=plan.kv_cache_bytes,
             threads=plan.threads,
             chat_template=plan.chat_template,
             trust_remote_code=plan.trust_remote_code,
         )
-        python, python_path = self._interpreter(prepared.engine)
+        if plan.max_sequences is not None:
+            options = replace(options, max_sequences=plan.max_sequences)
+        python, python_path = self._environments.interpreter(prepared.engine)
         return ReplicaSpec(
             engine=prepared.engine,
             options=options,
@@ -72,18 +69,6 @@ class Planner:
             python_path=python_path,
             memory_bytes=prepared.estimated_memory_bytes,
         )
-
-    def _interpreter(self, engine: str) -> tuple[Path, Path | None]:
-        name = ENVIRONMENT_OF.get(engine)
-        if name is None:
-            return Path(sys.executable), None
-        if not self._environments.is_ready(name):
-            raise Unsupported(
-                f"The engine {engine!r} is not installed.",
-                why=f"It runs in the engine environment {name!r}, which does not exist yet.",
-                fix=f"Run: saker engines install {name}",
-            )
-        return self._environments.python(name), self._environments.python_path(name)
 
 
 def _reporter(report: Report) -> Callable[[Progress], None]:

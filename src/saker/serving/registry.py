@@ -50,6 +50,10 @@ class Registry(Generic[R]):
         """The ARN of a resource of this kind."""
         return self._names.arn(self._kind, name)
 
+    def has_arn(self, arn: str) -> bool:
+        """Whether an ARN names one of them. Their case is lost in ARNs, so this looks at all."""
+        return any(self.arn(record.name) == arn for record in self._records.all())
+
     def get(self, name: str) -> R:
         """The resource of that name.
 
@@ -71,9 +75,13 @@ class Registry(Generic[R]):
 
         Raises:
             AlreadyExists: The name is taken.
+            InvalidInput: There are too many tags.
         """
+        return await asyncio.shield(self._add(record, tags))  # a caller that goes away leaves nothing half-written
+
+    async def _add(self, record: R, tags: dict[str, str]) -> R:
         async with self._lock:
-            if self._records.find(record.name) is not None:
+            if self.has_arn(self.arn(record.name)):  # names that differ in case only would share their tags
                 raise AlreadyExists(f'Cannot create already existing {self._noun} "{self.arn(record.name)}".')
             await self._tags.add(self.arn(record.name), tags)
             await self._records.insert(record)
@@ -86,8 +94,11 @@ class Registry(Generic[R]):
             NotFound: There is none.
         """
         self.get(name)
+        await asyncio.shield(self._delete(name))
+
+    async def _delete(self, name: str) -> None:
+        await self._tags.remove(self.arn(name))  # first: once the name is free, they would be the next one's
         await self._records.delete(name)
-        await self._tags.remove(self.arn(name))
 
 
 def check_config(config: EndpointConfig, models: Registry[Model]) -> None:

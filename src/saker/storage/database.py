@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -21,19 +21,28 @@ async def open_database(path: Path) -> AsyncEngine:
     Raises:
         Unavailable: The file cannot be opened or written, is no database, or comes from a newer Saker.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
     event.listen(engine.sync_engine, "connect", _set_pragmas)
+    event.listen(engine.sync_engine, "begin", _begin)
     try:
+        # Before SQLite opens it: the write-ahead log takes over the file's mode.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         async with engine.begin() as connection:
             await connection.run_sync(_migrate)
     except Exception as error:
         await engine.dispose()
         raise _explain(error, path) from error
-    path.chmod(0o600)
     return engine
 
 
+def _begin(connection: Connection) -> None:
+    # The driver would begin only before changes of rows, and leave half a schema behind when a migration fails.
+    connection.exec_driver_sql("BEGIN")
+
+
 def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # `_begin` begins
     cursor = connection.cursor()
     # WAL: readers go on while one writes. FULL: what was acknowledged survives a power cut.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
