@@ -38,6 +38,9 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """CPU threads; None uses all cores that the process may use."""
     device: str = "auto"
     """"auto", "cpu", "cuda"."""
+    continuous_batching: bool | None = None
+    """Engine "transformers": all requests through the model together (faster, greedy only) or one by one (honours every
+    parameter); None batches on GPUs."""
     chat_template: str | None = None
     """A Jinja template in place of the model's own."""
     trust_remote_code: bool = False
