@@ -1,0 +1,5 @@
+"""OpenAI's API: models, chat completions, completions, embeddings."""
+
+from saker.doors.openai.door import OpenAiDoor
+
+__all__ = ["OpenAiDoor"]
