@@ -12,11 +12,7 @@ from saker.models import gguf, safetensors
 from saker.models.base import EngineChoice, ModelFormat
 from saker.models.config import check_config
 from saker.models.files import list_files, read_json, total_bytes
-from saker.models.layout import PICKLES, check_tokenizer, choose_weights, missing_config
-
-OPENVINO_FILES = tuple(
-    f"openvino_{part}.{end}" for part in ("model", "tokenizer", "detokenizer") for end in ("xml", "bin")
-)
+from saker.models.layout import PICKLES, check_tokenizer, choose_weights, missing_config, missing_openvino_files
 
 
 @dataclass(frozen=True)
@@ -94,13 +90,12 @@ def _fake(path: Path, files: Mapping[str, int]) -> Checkpoint:
 
 
 def _openvino(path: Path, files: Mapping[str, int]) -> Checkpoint:
-    lacking = [name for name in OPENVINO_FILES if not files.get(name)]
+    lacking = missing_openvino_files(files)
     if lacking:
         raise InvalidInput(
             f"The OpenVINO model in {str(path)!r} is not complete.",
             why=f"Missing or empty: {', '.join(lacking)}.",
-            fix="Export it again with its tokenizer (`optimum-cli export openvino` writes all six files), "
-            "or name the original safetensors folder.",
+            fix="Copy the whole folder again, or export the model again together with its tokenizer.",
         )
     config = read_json(path / "config.json") if "config.json" in files else {}
     own = {name: size for name, size in files.items() if "/" not in name}

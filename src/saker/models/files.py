@@ -74,7 +74,7 @@ def total_bytes(files: Mapping[str, int]) -> int:
 
 
 def _home(folder: Path) -> Path:
-    """Where links may lead: the folder itself; in a Hugging Face cache the repository, whose snapshots link to blobs."""
+    """Where links may lead: the folder itself; in a Hugging Face cache the repository, as snapshots link to blobs."""
     real = folder.resolve()
     repository = real.parent.parent
     return repository if real.parent.name == "snapshots" and repository.name.startswith("models--") else real

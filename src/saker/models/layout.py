@@ -56,6 +56,14 @@ def check_tokenizer(files: Mapping[str, int]) -> None:
     )
 
 
+def missing_openvino_files(files: Mapping[str, int]) -> list[str]:
+    """What a folder with OpenVINO IR lacks to be served; empty when it is complete."""
+    needed = ["openvino_model.xml", "openvino_model.bin"]
+    if not files.get("tokenizer.json"):
+        needed += [f"openvino_{part}.{end}" for part in ("tokenizer", "detokenizer") for end in ("xml", "bin")]
+    return [name for name in needed if not files.get(name)]
+
+
 def missing_config(where: str, files: list[str]) -> InvalidInput:
     """The error for a place without config.json: what is there instead, and what that most likely means."""
     why, fix = _likely_cause(files)
