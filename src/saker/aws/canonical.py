@@ -6,9 +6,17 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote_to_bytes
 
 from saker.core.http import Request
+
+
+def wire_bytes(text: str) -> bytes:
+    """The bytes of a request's text. HTTP servers hand out each byte as one character; others are taken as Unicode."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def canonical_path(raw_path: str, *, is_s3: bool) -> str:
@@ -17,7 +25,7 @@ def canonical_path(raw_path: str, *, is_s3: bool) -> str:
         return raw_path or "/"
     if "//" in raw_path or "/." in raw_path:
         raw_path = _normalize(raw_path)
-    return quote(raw_path or "/", safe="/~")
+    return quote(wire_bytes(raw_path or "/"), safe="/~")
 
 
 def _normalize(path: str) -> str:
@@ -50,7 +58,7 @@ def canonical_queries(query: str) -> Iterator[str]:
 
 
 def _encode(text: str) -> str:
-    return quote(unquote_plus(text), safe="-_.~")
+    return quote(unquote_to_bytes(wire_bytes(text.replace("+", " "))), safe="-_.~")
 
 
 def canonical_headers(request: Request, signed: Iterable[str]) -> str:

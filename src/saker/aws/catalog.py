@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from saker.aws.dialect import PROTOCOLS, Dialect, WireProtocol
 from saker.aws.model_files import find_model, read_metadata, read_model
 from saker.aws.templates import TemplateTable
+from saker.core.errors import Unsupported
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
@@ -21,6 +22,7 @@ class Service:
         """
         Raises:
             NotFound: botocore has no model of that service.
+            Unsupported: It speaks no protocol that this room speaks.
         """
         self.name = name
         self._path = find_model(name)
@@ -31,6 +33,8 @@ class Service:
         self.is_query_compatible = "awsQueryCompatible" in metadata
         offered = metadata.get("protocols") or [metadata["protocol"]]
         self.protocols: tuple[WireProtocol, ...] = tuple(known for known in PROTOCOLS if known in offered)
+        if not self.protocols:
+            raise Unsupported(f"The service {name!r} speaks only {', '.join(offered)}.", why="It is not spoken here.")
         self.rest_protocol: WireProtocol | None = next((p for p in self.protocols if p.startswith("rest-")), None)
 
     @cached_property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from saker.core.errors import NotFound
 from saker.core.suggest import did_you_mean
 
 _DATA = Path(botocore.__file__).parent / "data"
+_NAME = re.compile(r"[a-z0-9-]+")
 _METADATA = '"metadata":'
 _METADATA_BYTES = 8192
 
@@ -27,7 +29,7 @@ def find_model(service: str) -> Path:
     Raises:
         NotFound: botocore has no model of that service.
     """
-    found = sorted(_DATA.glob(f"{service}/*/service-2.json*")) if service.isascii() and "/" not in service else []
+    found = sorted(_DATA.glob(f"{service}/*/service-2.json*")) if _NAME.fullmatch(service) else []
     if not found:
         known = [path.name for path in _DATA.iterdir() if path.is_dir()]
         raise NotFound(f"botocore has no model of a service {service!r}.", fix=did_you_mean(service, known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from saker.aws.canonical import wire_bytes
 from saker.aws.credential import Scope
 
 _MAX_KEPT = 1024
@@ -36,7 +37,7 @@ class SigningKeys:
 
 def derive(secret: str, scope: Scope) -> bytes:
     """The four steps from a secret to its signing key."""
-    key = f"AWS4{secret}".encode()
+    key = wire_bytes(f"AWS4{secret}")
     for part in (scope.date, scope.region, scope.service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = hmac.digest(key, wire_bytes(part), "sha256")
     return key

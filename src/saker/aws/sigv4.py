@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from saker.aws import auth_errors as refuse
-from saker.aws.canonical import canonical_headers, canonical_path, canonical_queries
+from saker.aws.canonical import canonical_headers, canonical_path, canonical_queries, wire_bytes
 from saker.aws.credential import ALGORITHM
 from saker.aws.dialect import Call, Dialect
 from saker.aws.signature import Signature, read_signature
@@ -20,6 +20,7 @@ from saker.aws.signing_key import SigningKeys
 from saker.core.errors import Unsupported
 from saker.core.http import Request
 
+_CONTENT_HASH = "x-amz-content-sha256"  # its value is signed in any case: in the body's place
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
@@ -62,7 +63,7 @@ def verify(
     """
     claim = read_signature(request, dialect)
     key = find_key(claim.scope.access_key_id)
-    if key is None or not hmac.compare_digest(key.session_token.encode(), claim.session_token.encode()):
+    if key is None or not _equal(key.session_token, claim.session_token):
         raise refuse.unknown_key(dialect)
     _check_scope(claim, dialect)
     _check_time(claim, dialect, now)
@@ -93,7 +94,7 @@ def _check_signed_headers(request: Request, claim: Signature, dialect: Dialect) 
     if "host" not in signed:
         raise refuse.not_signed(dialect, "host")
     for name in request.headers:
-        if name.startswith("x-amz-") and name not in signed:
+        if name.startswith("x-amz-") and name not in signed and name != _CONTENT_HASH:
             raise refuse.not_signed(dialect, name)
 
 
@@ -105,9 +106,8 @@ def _check_signature(request: Request, claim: Signature, dialect: Dialect, secre
     preface = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n"
     for query in canonical_queries(request.query):
         canonical = f"{request.method}\n{path}\n{query}\n{rest}"
-        to_sign = preface + sha256(canonical.encode()).hexdigest()
-        expected = hmac.digest(signing_key, to_sign.encode(), "sha256").hex()
-        if hmac.compare_digest(expected.encode(), claim.signature.encode()):
+        to_sign = preface + sha256(wire_bytes(canonical)).hexdigest()
+        if _equal(hmac.digest(signing_key, wire_bytes(to_sign), "sha256").hex(), claim.signature):
             _signing_keys.keep(secret, claim.scope, signing_key)
             return
     raise refuse.mismatch(dialect)
@@ -116,7 +116,7 @@ def _check_signature(request: Request, claim: Signature, dialect: Dialect, secre
 def _payload_hash(request: Request, claim: Signature, dialect: Dialect) -> str:
     """What stands for the body in the canonical request, checked against the body."""
     is_s3 = claim.scope.service == "s3"
-    given = request.header("x-amz-content-sha256")
+    given = request.header(_CONTENT_HASH)
     if not given:
         return _UNSIGNED if is_s3 and claim.lifetime is not None else sha256(request.body).hexdigest()
     if given in (_UNSIGNED, _UNSIGNED_CHUNKS) and (is_s3 or _may_leave_body_unsigned(dialect)):
@@ -127,9 +127,14 @@ def _payload_hash(request: Request, claim: Signature, dialect: Dialect) -> str:
             why=f"'x-amz-content-sha256' is {given[:64]!r}.",
             code="NotImplemented",
         )
-    if not hmac.compare_digest(given.encode(), sha256(request.body).hexdigest().encode()):
+    if not _equal(sha256(request.body).hexdigest(), given):
         raise refuse.wrong_body(dialect)
     return given
+
+
+def _equal(one: str, other: str) -> bool:
+    """Takes the same time wherever they differ."""
+    return hmac.compare_digest(wire_bytes(one), wire_bytes(other))
 
 
 def _may_leave_body_unsigned(dialect: Dialect) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from saker.aws.dialect import Call
@@ -12,25 +13,32 @@ from saker.core.errors import InvalidInput
 _LONGEST_VALUE = 256
 _MOST_VIOLATIONS = 10
 
+_CODES = ("ValidationException", "ValidationError", "InvalidParameterException")
 _SIZED = ("string", "list", "map", "blob")
 _NUMBERS = ("integer", "long", "float", "double")
 
 
-def validate(call: Call, shape: Any, parameters: dict[str, Any]) -> None:
+def validate(call: Call, parameters: dict[str, Any]) -> None:
     """Returns when all constraints hold.
 
     Raises:
         InvalidInput: Some do not; the message lists them as AWS does, at most ten.
     """
-    violations = []
-    for violation in _check_members(shape, parameters, ""):
-        violations.append(violation)
-        if len(violations) == _MOST_VIOLATIONS:
-            break
+    shape = call.operation.input_shape
+    if shape is None:
+        return
+    violations = list(islice(_check_members(shape, parameters, ""), _MOST_VIOLATIONS))
     if violations:
         count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected"
-        code = "ValidationError" if call.protocol == "query" else "ValidationException"
-        raise InvalidInput(f"{count}: {'; '.join(violations)}", code=code)
+        raise InvalidInput(f"{count}: {'; '.join(violations)}", code=_code(call))
+
+
+def _code(call: Call) -> str:
+    """The code of broken constraints: what the operation's model calls it, or else "ValidationException"."""
+    if call.protocol == "query":
+        return "ValidationError"
+    modeled = {shape.name for shape in call.operation.error_shapes}
+    return next((code for code in _CODES if code in modeled), _CODES[0])
 
 
 def _check_members(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:

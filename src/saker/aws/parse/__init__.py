@@ -22,15 +22,23 @@ def parse(call: Call, request: Request) -> dict[str, Any]:
         InvalidInput: The request cannot be read ("SerializationException", "MalformedXML", "MalformedInput") or breaks
             a constraint of the model ("ValidationException", "ValidationError").
     """
-    shape = call.operation.input_shape
-    if shape is None:
+    parameters = read(call, request)
+    validate(call, parameters)
+    return parameters
+
+
+def read(call: Call, request: Request) -> dict[str, Any]:
+    """The operation's parameters, of the right types and not yet held against the model's constraints.
+
+    Raises:
+        InvalidInput: The request cannot be read.
+    """
+    if call.operation.input_shape is None:
         return {}
     try:
-        parameters = _read(call, shape, request)
+        return _read(call, call.operation.input_shape, request)
     except MalformedInput as error:
         raise _unreadable(call, error) from None
-    validate(call, shape, parameters)
-    return parameters
 
 
 def _read(call: Call, shape: Any, request: Request) -> dict[str, Any]:

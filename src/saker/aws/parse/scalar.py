@@ -23,7 +23,7 @@ def read_text(shape: Any, text: str) -> Any:
     kind = shape.type_name
     try:
         if kind in INTEGER_BITS:
-            return check_integer(kind, int(text) if len(text) <= 20 else None)
+            return check_integer(kind, int(text) if len(text) <= 20 and "_" not in text else None)
         if kind in ("float", "double"):
             return read_float(text)
         if kind == "boolean":
@@ -45,7 +45,7 @@ def read_float(text: str) -> float:
     Raises:
         ValueError: It is neither, or beyond a double's range.
     """
-    value = float(text)
+    value = float(text.replace("_", "?"))  # Python would let underscores pass
     if not math.isfinite(value) and text.lstrip("+-") not in ("NaN", "Infinity"):
         raise ValueError(text)
     return value

@@ -63,9 +63,11 @@ def serialize_error(
     shape = _find_shape(dialect, code)
     status = status or _modeled_status(shape) or default_status(dialect, code)
     fields = dict(fields or {})
-    if dialect.protocol in ("query", "rest-xml"):
-        return _write_xml(dialect, shape, code, message, request_id, status, fields)
-    return _write_tree(dialect, shape, code, message, request_id, status, fields)
+    write = _write_xml if dialect.protocol in ("query", "rest-xml") else _write_tree
+    response = write(dialect, shape, code, message, request_id, status, fields)
+    if isinstance(dialect, Call) and dialect.operation.http["method"] == "HEAD":
+        response.body = b""
+    return response
 
 
 def _find_shape(dialect: Dialect, code: str) -> Any:

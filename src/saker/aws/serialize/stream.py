@@ -8,6 +8,7 @@ from typing import Any
 from saker.aws import timestamps
 from saker.aws.dialect import Call
 from saker.aws.serialize.frame import HeaderValue, encode_headers, frame
+from saker.aws.serialize.text import to_bytes
 from saker.aws.serialize.tree import cbor_writer, encode_cbor, encode_json, json_writer
 from saker.aws.serialize.xml_body import XmlBody
 
@@ -79,7 +80,7 @@ class _Stream:
 
     def _explicit_payload(self, member: Any, value: Any) -> tuple[str, bytes]:
         if member.type_name == "blob":
-            return "application/octet-stream", value or b""
+            return "application/octet-stream", to_bytes(value or b"")
         if member.type_name == "string":
             return "text/plain", (value or "").encode()
         if self._content_type == "text/xml":

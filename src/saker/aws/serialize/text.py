@@ -50,9 +50,14 @@ def write_float(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def to_bytes(value: bytes | str) -> bytes:
+    """A blob's bytes; text counts as its UTF-8."""
+    return value.encode() if isinstance(value, str) else value
+
+
 def write_base64(value: bytes | str) -> str:
-    """A blob; text counts as its UTF-8."""
-    return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+    """A blob as base64."""
+    return base64.b64encode(to_bytes(value)).decode()
 
 
 def write_header(shape: Any, value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from saker.aws import cbor, timestamps
-from saker.aws.serialize.text import write_base64, write_float, write_timestamp
+from saker.aws.serialize.text import to_bytes, write_base64, write_float, write_timestamp
 from saker.core.errors import Internal
 
 
@@ -69,7 +69,7 @@ class CborWriter(TreeWriter):
 
     def blob(self, _shape: Any, value: Any) -> Any:
         """Bytes as they are; text counts as its UTF-8."""
-        return value.encode() if isinstance(value, str) else value
+        return to_bytes(value)
 
     def number(self, _shape: Any, value: Any) -> Any:
         """A float as it is."""
