@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import errno
 import logging
 import signal
 import socket
@@ -15,8 +14,8 @@ import uvicorn
 
 from saker import telemetry
 from saker.app.http_protocol import limited_protocol
+from saker.app.listen import bind
 from saker.app.platform import open_platform
-from saker.core.errors import Conflict, Unavailable
 from saker.settings import Settings
 from saker.storage.lock import FolderLock
 
@@ -95,27 +94,3 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening address.
-
-    Raises:
-        Conflict: Something listens there already.
-        Unavailable: The address cannot be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Conflict(
-                f"Port {port} of {host} is in use.",
-                fix="Stop what listens there, or name another port with --port or SAKER_PORT.",
-            ) from error
-        raise Unavailable(f"Cannot listen on {host}:{port}.", why=f"{error.strerror}.") from error
-    listener.set_inheritable(False)
-    return listener
