@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from saker.access.keys import KeyRing
+from typing import TYPE_CHECKING
+
 from saker.aws import AccessKey, Dialect, verify
 from saker.core.clock import Clock
 from saker.core.errors import Unauthenticated
 from saker.core.http import Request
 from saker.core.principal import Principal
+
+if TYPE_CHECKING:  # the database behind it takes 300 ms to import, and `saker env` reads only the credentials
+    from saker.access.keys import KeyRing
 
 
 class Authenticator:
