@@ -8,6 +8,10 @@ from typing import Any
 import msgspec
 
 
+LEAST_OUTSTANDING_REQUESTS = "LEAST_OUTSTANDING_REQUESTS"
+"""The routing strategy where a configuration names none: short and long answers mix, so load says more than luck."""
+
+
 class EndpointStatus(StrEnum):
     """The states of an endpoint, as SageMaker names them.
 
@@ -53,7 +57,7 @@ class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
     weight: float = 1.0
     """Share of the traffic relative to the other variants' weights, 0 or above."""
     instance_type: str = ""
-    routing: str = "LEAST_OUTSTANDING_REQUESTS"
+    routing: str = LEAST_OUTSTANDING_REQUESTS
     description: dict[str, Any] = {}
 
 

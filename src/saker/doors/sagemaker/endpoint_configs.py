@@ -8,7 +8,7 @@ from saker.core.clock import Clock
 from saker.core.errors import InvalidInput, Unsupported
 from saker.doors.operations import Params, Result, operation
 from saker.doors.sagemaker.common import moment, read_query, read_tags, with_token, without
-from saker.serving.base import EndpointConfig, Model, Variant
+from saker.serving.base import LEAST_OUTSTANDING_REQUESTS, EndpointConfig, Model, Variant
 from saker.serving.registry import Registry, check_config
 
 _UNSERVED = ("AsyncInferenceConfig", "ShadowProductionVariants", "ExplainerConfig")
@@ -85,5 +85,5 @@ def _variant(given: dict[str, Any]) -> Variant:
         count=given.get("InitialInstanceCount", 1),
         weight=given.get("InitialVariantWeight", 1.0),
         instance_type=given.get("InstanceType", ""),
-        routing=given.get("RoutingConfig", {}).get("RoutingStrategy", Variant.routing),
+        routing=given.get("RoutingConfig", {}).get("RoutingStrategy", LEAST_OUTSTANDING_REQUESTS),
     )
