@@ -138,7 +138,7 @@ class KeyRing:
         sealed: bytes = row.secret
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.id.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise Unavailable(
                 f"The stored secret of key {row.id!r} cannot be decrypted.",
                 why="master.key and state.db in the data folder do not belong together.",
