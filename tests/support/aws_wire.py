@@ -15,6 +15,20 @@ from botocore.serialize import create_serializer
 from saker.aws import Call, Catalog, Service
 from saker.core.http import Request, Response
 
+SERVICES = (
+    "sagemaker",
+    "sagemaker-runtime",
+    "sagemaker-metrics",
+    "application-autoscaling",
+    "bedrock-runtime",
+    "cloudwatch",
+    "iam",
+    "lambda",
+    "lexv2-runtime",
+    "logs",
+    "s3",
+    "sts",
+)
 HOST = "127.0.0.1:8750"
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -44,13 +58,17 @@ def to_body(body: Any) -> bytes:
 def read_response(call: Call, response: Response) -> dict[str, Any]:
     """What botocore's client makes of a response, without its metadata."""
     parser = create_parser(call.protocol)
+    shape = call.operation.output_shape
+    has_raw_body = shape is not None and shape.serialization.get("payload") and response.status < 300
+    assert isinstance(response.body, bytes)
     raw = {
         "status_code": response.status,
         "headers": HeadersDict(response.headers),
-        "body": response.body,
+        # botocore gives its parsers a stream where the body is a blob; anything but bytes does
+        "body": bytearray(response.body) if has_raw_body and call.operation.has_streaming_output else response.body,
         "context": {"operation_name": call.name},
     }
-    parsed: dict[str, Any] = parser.parse(raw, call.operation.output_shape)
+    parsed: dict[str, Any] = parser.parse(raw, shape)
     parsed.pop("ResponseMetadata", None)
     return parsed
 

@@ -3,21 +3,7 @@ from __future__ import annotations
 import pytest
 
 from saker.aws import Catalog
-
-SERVICES = (
-    "sagemaker",
-    "sagemaker-runtime",
-    "sagemaker-metrics",
-    "application-autoscaling",
-    "bedrock-runtime",
-    "cloudwatch",
-    "iam",
-    "lambda",
-    "lexv2-runtime",
-    "logs",
-    "s3",
-    "sts",
-)
+from support.aws_wire import SERVICES
 
 
 @pytest.fixture(scope="session")

@@ -37,9 +37,11 @@ def refusal(request: Request, dialect: Dialect = JSON, *, later: timedelta = tim
     return caught.value
 
 
-def make(path: str = "/", query: str = "", method: str = "POST", body: bytes = BODY, **headers: str) -> AWSRequest:
+def make(
+    path: str = "/", query: str = "", method: str = "POST", body: bytes = BODY, headers: dict[str, str] | None = None
+) -> AWSRequest:
     url = f"http://{HOST}{path}{'?' if query else ''}{query}"
-    return AWSRequest(method, url, {"X-Amz-Target": "SageMaker.DescribeEndpoint"} | headers, data=body)
+    return AWSRequest(method, url, {"X-Amz-Target": "SageMaker.DescribeEndpoint"} | (headers or {}), data=body)
 
 
 def test_a_signed_request_tells_its_key_region_and_service() -> None:
@@ -71,7 +73,7 @@ def test_any_parameters_and_header_values_verify(names: list[tuple[str, str]], v
 
 
 def test_spaces_within_a_header_do_not_matter() -> None:
-    request = sign(make(**{"X-Amz-Meta": "a  b"}))
+    request = sign(make(headers={"X-Amz-Meta": "a  b"}))
     assert KEY_ID == check(replace(request, headers={**request.headers, "x-amz-meta": " a b "})).access_key_id
 
 
@@ -81,7 +83,7 @@ def test_a_space_signed_as_percent_20_and_sent_as_plus_verifies() -> None:
 
 
 def test_an_http_date_stands_in_for_the_amazon_date() -> None:
-    request = sign(make(Date="whatever botocore puts here"))
+    request = sign(make(headers={"Date": "replaced by botocore"}))
     assert "x-amz-date" not in request.headers
     assert KEY_ID == check(request).access_key_id
 
@@ -160,14 +162,14 @@ def test_only_s3_and_operations_that_allow_it_may_leave_the_body_unsigned(catalo
     refused = make_call(catalog, "sagemaker-runtime", "InvokeEndpoint")
 
     def unsigned(service: str) -> Request:
-        return sign(make("/x", **{"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}), service)
+        return sign(make("/x", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}), service)
 
     assert KEY_ID == check(unsigned("lex"), allowed).access_key_id
     assert "InvalidSignatureException" == refusal(unsigned("sagemaker"), refused).code
 
 
 def test_a_body_signed_in_chunks_is_not_supported() -> None:
-    request = sign(make("/b/k", **{"X-Amz-Content-SHA256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}), "s3")
+    request = sign(make("/b/k", headers={"X-Amz-Content-SHA256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}), "s3")
     with pytest.raises(Unsupported):
         check(request, S3)
 
