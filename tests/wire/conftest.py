@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.live import LivePlatform, deploy, write_fake_model
 
 _numbers = itertools.count()

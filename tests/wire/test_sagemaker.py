@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from support.live import LivePlatform, deploy, write_fake_model
 
 ROLE = "arn:aws:iam::000000000000:role/anything"

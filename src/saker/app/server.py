@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
 @contextmanager
 def _runner() -> Iterator[asyncio.Runner]:
     """An event loop of uvloop's where that is installed."""
-    factory = uvicorn.Config(app="", loop="auto").get_loop_factory()
+    factory = uvicorn.Config(app="", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
         yield runner
 

@@ -12,7 +12,7 @@ from saker.core.suggest import did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>.*)`(?: - at `(?P<path>.*)`)?", re.DOTALL)
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>.*?)`(?: - at `\$.*`)?", re.DOTALL)
 
 
 def read_json(body: bytes, kind: type[T]) -> T:

@@ -217,7 +217,8 @@ class Replica:
                 why=self._stop_reason,
                 fix="Send the request again.",
             )
-        return EngineFailure(
+        # Not the model's failure: another process serves the same request, so clients that retry get their answer.
+        return Unavailable(
             f"The replica's process {cause} while it worked on this request.",
             fix="Send the request again; another process takes over.",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saker.core.errors import EngineFailure, Unavailable
+from saker.core.errors import Unavailable
 from saker.fleet import Fleet
 from saker.fleet.base import Limits, SetStatus, Wanted
 from saker.fleet.capacity import GIB
@@ -280,6 +280,12 @@ async def test_waiting_for_a_replica_ends_when_one_is_ready(setup: Setup) -> Non
     await waiting
 
 
+async def test_waiting_for_a_replica_that_is_ready_takes_no_time(setup: Setup) -> None:
+    await bring_up(setup)
+
+    await setup.fleet.wait_ready([KEY], 0)
+
+
 async def test_waiting_for_a_replica_ends_with_the_failure_of_the_set(setup: Setup) -> None:
     setup.fleet.want(KEY, Wanted(make_spec(), 1))
     waiting = asyncio.ensure_future(setup.fleet.wait_ready([KEY], 10))
@@ -339,5 +345,5 @@ async def test_a_request_lost_with_its_process_is_an_engine_failure(setup: Setup
     await settle()
     setup.launcher.workers[0].exit("was killed by signal 11 (SIGSEGV)")
 
-    with pytest.raises(EngineFailure, match="signal 11"):
+    with pytest.raises(Unavailable, match="signal 11"):
         await collecting

@@ -186,7 +186,7 @@ async def test_the_death_of_the_process_fails_every_running_request_with_the_cau
     setup.worker.exit("was killed by signal 9 (SIGKILL)")
 
     for waiting in (anext(stream), collecting, embedding):
-        with pytest.raises(EngineFailure, match=r"killed by signal 9.*Send the request again"):
+        with pytest.raises(Unavailable, match=r"killed by signal 9.*Send the request again"):
             await waiting
     with pytest.raises(Unavailable, match="It is Gone"):
         setup.replica.generate(make_request())

@@ -80,7 +80,8 @@ class ChatRequest(Common, frozen=True, kw_only=True):
 class CompletionRequest(Common, frozen=True, kw_only=True):
     """POST /v1/completions."""
 
-    prompt: str | tuple[str, ...] | tuple[int, ...] | tuple[tuple[int, ...], ...]
+    prompt: str | tuple[str | int | tuple[int, ...], ...]
+    """Text, texts, tokens, or lists of tokens."""
     max_tokens: int | None = 16
     logprobs: int | None = None
     echo: bool | None = False
@@ -147,10 +148,15 @@ def completion_to_generate(request: CompletionRequest) -> list[GenerateRequest]:
     ]
 
 
-def _prompts(prompt: Any) -> list[str | tuple[int, ...]]:
-    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+def _prompts(prompt: str | tuple[str | int | tuple[int, ...], ...]) -> list[str | tuple[int, ...]]:
+    if isinstance(prompt, str):
         return [prompt]
-    return list(prompt)
+    tokens = tuple(entry for entry in prompt if isinstance(entry, int))
+    if not tokens:
+        return [entry for entry in prompt if not isinstance(entry, int)]
+    if len(tokens) < len(prompt):
+        raise InvalidInput("'prompt' mixes token ids with texts.", fix="Send one kind.")
+    return [tokens]
 
 
 def _text(message: ChatMessage) -> str:
