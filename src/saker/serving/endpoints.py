@@ -16,6 +16,7 @@ from saker.core import ids
 from saker.core.clock import Clock
 from saker.core.errors import Conflict, InvalidInput
 from saker.core.suggest import did_you_mean
+from saker.serving import lifecycle
 from saker.serving.base import (
     DeployedVariant,
     Deployment,
@@ -100,7 +101,7 @@ class Endpoints:
             deployment = self._resolve(config_name)
             if retain_variants and endpoint.current is not None:
                 deployment = _retain(deployment, endpoint.current)
-            return _updating(endpoint, deployment)
+            return lifecycle.updating(endpoint, deployment)
 
         return await self.transition(name, change)
 
@@ -117,7 +118,7 @@ class Endpoints:
             self._check_changeable(endpoint)
             if endpoint.current is None:
                 raise Conflict(f"Endpoint {name!r} runs nothing that could be scaled.", why=endpoint.failure_reason)
-            return _updating(endpoint, _scaled(name, endpoint.current, changes))
+            return lifecycle.updating(endpoint, _scaled(name, endpoint.current, changes))
 
         return await self.transition(name, change)
 
@@ -182,19 +183,6 @@ class Endpoints:
             f'Cannot update in-progress endpoint "{self._registry.arn(name)}".',
             fix=f"Wait for it: saker endpoints wait {name}",
         )
-
-
-def _updating(endpoint: Endpoint, target: Deployment) -> Endpoint:
-    # A failed endpoint runs nothing that requests could wait for or that an update could go back to.
-    current = None if endpoint.status == EndpointStatus.FAILED else endpoint.current
-    return replace(
-        endpoint,
-        status=EndpointStatus.UPDATING,
-        current=current,
-        target=target,
-        failure_reason="",
-        config_name=target.config_name,
-    )
 
 
 def _scaled(endpoint: str, current: Deployment, changes: list[VariantChange]) -> Deployment:

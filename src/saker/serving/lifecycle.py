@@ -1,4 +1,4 @@
-"""How an endpoint's record changes when its target has come up, or has not. Pure."""
+"""How an endpoint's record changes: when another deployment is wanted, and when that has come up or has not. Pure."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def kept_deployments(endpoint: Endpoint) -> set[str]:
     if endpoint.status in (EndpointStatus.FAILED, EndpointStatus.DELETING):
         return set()
     return {deployment.id for deployment in (endpoint.current, endpoint.target) if deployment is not None}
+
+
+def updating(endpoint: Endpoint, target: Deployment) -> Endpoint:
+    """Another deployment is wanted. The one before goes on meanwhile, and is gone back to when this one fails."""
+    # A failed endpoint runs nothing that requests could wait for or that an update could go back to.
+    current = None if endpoint.status == EndpointStatus.FAILED else endpoint.current
+    return replace(
+        endpoint,
+        status=EndpointStatus.UPDATING,
+        current=current,
+        target=target,
+        failure_reason="",
+        config_name=target.config_name,
+    )
 
 
 def after_restart(endpoint: Endpoint) -> Endpoint:

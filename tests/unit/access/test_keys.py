@@ -13,9 +13,9 @@ from saker.access.credentials import RootCredentials
 from saker.access.keys import KeyRing
 from saker.core.errors import InvalidInput, NotFound, Unavailable
 from saker.core.principal import Principal
-from saker.storage.database import open_database
 from saker.storage.tables import access_keys
 from support.clock import FakeClock
+from support.databases import make_database
 
 ACCOUNT = "000000000000"
 ROOT = RootCredentials(ACCOUNT, "AKIAROOT", "root-secret", "sk-saker-root")
@@ -24,7 +24,7 @@ MASTER_KEY = bytes(range(32))
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = await open_database(tmp_path / "state.db")
+    engine = await make_database(tmp_path)
     yield engine
     await engine.dispose()
 
