@@ -22,8 +22,8 @@ _SLIPS = (
     # Java counts characters beyond the first 65,536 in two halves
     (re.compile(r"\\uD800\\uDC00-\\uDBFF\\uDFFF", re.IGNORECASE), r"\\U00010000-\\U0010ffff"),
     (re.compile(r"\[\\w-_"), r"[\\w\\-_"),
-    # Q Business has a pattern that nothing could match
-    (re.compile(r"\$\}$"), r"$"),
+    # an end that is counted, and one with a brace behind it that nothing could match
+    (re.compile(r"\$(?:\{\d+,\d+)?\}$"), r"$"),
 )
 
 
