@@ -92,9 +92,7 @@ def test_completions_take_one_prompt_or_several(live: LivePlatform, endpoint: st
 
 
 def test_a_completion_streams(live: LivePlatform, endpoint: str) -> None:
-    _, events = send(
-        live, "/v1/completions", {"model": endpoint, "prompt": "a b c", "temperature": 0, "stream": True}
-    )
+    _, events = send(live, "/v1/completions", {"model": endpoint, "prompt": "a b c", "temperature": 0, "stream": True})
 
     assert "a b c" == "".join(json.loads(event)["choices"][0]["text"] for event in events[:-1])
 

@@ -142,9 +142,8 @@ def test_traffic_follows_the_weights(sagemaker: Any, runtime: Any, tmp_path: Pat
     for letter, weight in (("a", 3.0), ("b", 1.0), ("c", 0.0)):
         model = write_fake_model(tmp_path / letter, words=[letter])
         container = {"Image": "fake", "Environment": {"HF_MODEL_ID": str(model)}}
-        sagemaker.create_model(
-            ModelName=f"{name}-{letter}", PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::000000000000:role/r"
-        )
+        role = "arn:aws:iam::000000000000:role/r"
+        sagemaker.create_model(ModelName=f"{name}-{letter}", PrimaryContainer=container, ExecutionRoleArn=role)
         row = {"VariantName": letter, "ModelName": f"{name}-{letter}", "InitialInstanceCount": 1}
         variants.append(row | {"InstanceType": "ml.m5.large", "InitialVariantWeight": weight})
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
@@ -180,6 +179,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_stream_ends_it_with_an_error(
 
     with pytest.raises(EventStreamError, match="ModelStreamError"):
         list(events)
+    stream.close()
 
 
 def test_a_client_that_goes_away_frees_its_slot(

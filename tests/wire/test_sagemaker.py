@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ def test_a_model_reads_as_it_was_created(sagemaker: Any, name: str) -> None:
     container = {"Image": "fake", "Environment": {"HF_MODEL_ID": "embedded"}, "Mode": "SingleModel"}
     vpc = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
 
+    tags = [{"Key": "a", "Value": "b"}]
+
     made = sagemaker.create_model(
-        ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container, VpcConfig=vpc, Tags=[{"Key": "a", "Value": "b"}]
+        ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container, VpcConfig=vpc, Tags=tags
     )
     read = sagemaker.describe_model(ModelName=name)
 
@@ -43,7 +46,7 @@ def test_a_model_reads_as_it_was_created(sagemaker: Any, name: str) -> None:
     assert vpc == read["VpcConfig"]
     assert ROLE == read["ExecutionRoleArn"]
     assert read["EnableNetworkIsolation"] is False
-    assert [{"Key": "a", "Value": "b"}] == sagemaker.list_tags(ResourceArn=read["ModelArn"])["Tags"]
+    assert tags == sagemaker.list_tags(ResourceArn=read["ModelArn"])["Tags"]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,9 @@ def test_an_endpoint_comes_up_describes_itself_and_goes(sagemaker: Any, fake_mod
     assert error_of(sagemaker.describe_endpoint, EndpointName=name)[0] == "ValidationException"
 
 
-def test_an_endpoint_outlives_the_records_it_was_made_from(sagemaker: Any, runtime: Any, fake_model: Path, name: str) -> None:
+def test_an_endpoint_outlives_the_records_it_was_made_from(
+    sagemaker: Any, runtime: Any, fake_model: Path, name: str
+) -> None:
     deploy(sagemaker, name, fake_model)
     sagemaker.delete_endpoint_config(EndpointConfigName=name)
     sagemaker.delete_model(ModelName=name)
@@ -204,7 +209,9 @@ def test_an_endpoint_outlives_the_records_it_was_made_from(sagemaker: Any, runti
     assert b'[{"generated_text":"still here"}]' == answer["Body"].read()
 
 
-def test_a_misspelt_variable_fails_the_endpoint_with_the_right_word(sagemaker: Any, fake_model: Path, name: str) -> None:
+def test_a_misspelt_variable_fails_the_endpoint_and_is_told_the_right_word(
+    sagemaker: Any, fake_model: Path, name: str
+) -> None:
     deploy(sagemaker, name, fake_model, wait=False, MAX_TOTEL_TOKENS="512")
 
     reason = wait_until(sagemaker, name, "Failed")["FailureReason"]
@@ -259,8 +266,6 @@ def test_weights_and_counts_change_without_a_new_configuration(sagemaker: Any, f
 
 def wait_until(sagemaker: Any, name: str, status: str) -> dict[str, Any]:
     """The endpoint's description once it has this status."""
-    import time
-
     end = time.monotonic() + 30
     while True:
         described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)

@@ -54,6 +54,11 @@ class Gateway:
         """The chain: read, authenticate, understand, authorize, run. What any step raises becomes an error response."""
         try:
             request.body = await self._body.read(request, receive)
+        except SakerError as error:
+            response = door.error(request, error, request_id)
+            response.headers.append(("connection", "close"))  # what is left of the body shall not be read
+            return response
+        try:
             if door.is_open(request):
                 return await door.find(request, request_id).run(_NOBODY)
             principal = door.authenticate(request)

@@ -7,6 +7,9 @@ import socket
 
 from saker.core.errors import Conflict, Unavailable
 
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening address.
@@ -16,10 +19,11 @@ def bind(host: str, port: int) -> socket.socket:
         Unavailable: The address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets NODELAY on TCP only
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # from here on clients wait instead of being refused
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:

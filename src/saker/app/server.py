@@ -14,14 +14,13 @@ import uvicorn
 
 from saker import telemetry
 from saker.app.http_protocol import limited_protocol
-from saker.app.listen import bind
+from saker.app.listen import BACKLOG, bind
 from saker.app.platform import open_platform
 from saker.settings import Settings
 from saker.storage.lock import FolderLock
 
 SHUTDOWN_S = 10
 """Time for running requests when the platform stops."""
-BACKLOG = 2048
 
 _log = logging.getLogger(__name__)
 
