@@ -75,6 +75,7 @@ class Fleet:
             replica.stop("The platform is shutting down.")
         await self._until_gone()
         for replica in self._all():
+            log.warning("Replica %s of %s is killed: it did not end in time.", replica.id, replica.key)
             replica.kill()
         await self._until_gone()
 

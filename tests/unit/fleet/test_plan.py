@@ -178,8 +178,9 @@ def test_any_state_converges_to_the_wanted_count_without_overshooting(
     """Also: a ready replica is never stopped without draining, and no more start than the count and the surge allow."""
     world = World({f"r{i}": replace(replica, id=f"r{i}") for i, replica in enumerate(replicas)})
     most = max(len(replicas), count + SURGE)
+    limits = replace(LIMITS, drain_timeout_s=10)
     for _ in range(200):
-        decided = plan({KEY: count}, list(world.replicas.values()), {}, LIMITS, world.now)
+        decided = plan({KEY: count}, list(world.replicas.values()), {}, limits, world.now)
         for action in decided.actions:
             world.apply(action)
         current = [r for r in world.replicas.values() if r.is_current]

@@ -145,7 +145,6 @@ class ProcessWorker(asyncio.SubprocessProtocol):
             )
         except BaseException:
             self._is_finished = True
-            ours.close()
             self._connection.close()
             self._output.close()
             raise
@@ -165,9 +164,10 @@ class ProcessWorker(asyncio.SubprocessProtocol):
     def terminate(self) -> None:
         """SIGTERM to the worker, which ends its children."""
         self._was_asked = True
-        if "process" in self._open and self._transport is not None:
+        if "process" in self._open:
+            # Not the transport's own method: asyncio's may reap the process ahead of the loop, which loses its status.
             with suppress(ProcessLookupError):
-                self._transport.terminate()
+                os.kill(self._pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to the worker and whatever it started."""
@@ -231,7 +231,7 @@ class ProcessWorker(asyncio.SubprocessProtocol):
             return
         self._is_finished = True
         assert self._transport is not None
-        cause = (self._cause or self._describe_end(self._transport.get_returncode() or 0)) + self._last_words()
+        cause = self._cause or self._describe_end(self._transport.get_returncode() or 0)
         self._connection.close()
         self._transport.close()
         self._output.close()
@@ -240,7 +240,7 @@ class ProcessWorker(asyncio.SubprocessProtocol):
     def _describe_end(self, status: int) -> str:
         if status >= 0:
             words = STATUS_WORDS.get(status)
-            return f"exited with status {status}" + (f" ({words})" if words else "")
+            return f"exited with status {status}" + (f" ({words})" if words else self._last_words())
         name = signal.Signals(-status).name
         if -status == signal.SIGKILL and not self._was_asked:
             name += "; the system may have run out of memory"
