@@ -46,8 +46,6 @@ _LARGEST_MIN_P = 0.999999
 
 _RUNNING = openvino_genai.GenerationStatus.RUNNING
 _IGNORED = openvino_genai.GenerationStatus.IGNORED
-_UNFINISHED = openvino_genai.GenerationFinishReason.NONE
-_STOPPED = openvino_genai.GenerationFinishReason.STOP
 
 
 class PipelineTokenizer:
@@ -75,24 +73,32 @@ class _Sequence:
     prompt: Any
     """Token ids as a tensor of shape [1, tokens]."""
     config: Any
+    max_new_tokens: int
+    eos_ids: frozenset[int]
+    """Empty where the request ignores them."""
+    wants_logprobs: bool
     handle: Any = None
     """Set while it runs."""
+    generated: int = 0
 
     def advance(self) -> Chunk | Failed | None:
         """What the last step added."""
         handle = self.handle
-        if self.answer.is_quiet:
-            if handle.get_status() == _RUNNING:
-                return None
-            outputs = handle.read_all()
-        elif handle.can_read():
-            outputs = list(handle.read().values())
-        else:
-            outputs = []
-        if not outputs:
+        if self.answer.is_quiet and handle.get_status() == _RUNNING:
+            return None
+        if not handle.can_read():
             return self._fail() if handle.get_status() == _IGNORED else None
-        output = outputs[0]
-        return self.answer.take(output.generated_ids, output.generated_log_probs, _reason(output.finish_reason))
+        output = handle.read_all()[0] if self.answer.is_quiet else handle.read()[0]
+        ids = output.generated_ids
+        self.generated += len(ids)
+        logprobs = output.generated_log_probs if self.wants_logprobs else ()
+        return self.answer.take(ids, logprobs, self._reason(ids))
+
+    def _reason(self, ids: list[int]) -> FinishReason | None:
+        """Why the answer ends with these tokens; worked out here because asking the pipeline takes longer."""
+        if ids and ids[-1] in self.eos_ids:
+            return "eos_token"
+        return "length" if self.generated >= self.max_new_tokens else None
 
     def _fail(self) -> Failed:
         return Failed(
@@ -122,7 +128,7 @@ class GenAIEngine:
         scheduler, capacity = _schedule(config, options, max_context)
         self._max_context = min(max_context, capacity)
         self._pipeline = _load(self._path, scheduler, options)
-        self._tokenizer = _pick_tokenizer(folder, self._pipeline)
+        self._tokenizer = _pick_tokenizer(folder, self._pipeline, is_gguf)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
         self._eos_ids = config.eos_ids
         self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, config.vocabulary_size)
@@ -153,10 +159,18 @@ class GenAIEngine:
         seed = request.sampling.seed
         if seed is None and request.sampling.temperature > 0:
             seed = secrets.randbits(32)
+        eos_ids = frozenset[int]() if request.ignore_eos else self._eos_ids
         for index in range(request.n):
-            answer = Answer(id, index, request, self._tokenizer, prompt.ids, seed)
-            config = _generation_config(request, prompt.max_new_tokens, self._eos_ids, (seed or 0) + index)
-            self._waiting.append(_Sequence(answer, tensor, config))
+            self._waiting.append(
+                _Sequence(
+                    answer=Answer(id, index, request, self._tokenizer, prompt.ids, seed),
+                    prompt=tensor,
+                    config=_generation_config(request, prompt.max_new_tokens, eos_ids, (seed or 0) + index),
+                    max_new_tokens=prompt.max_new_tokens,
+                    eos_ids=eos_ids,
+                    wants_logprobs=request.logprobs,
+                )
+            )
 
     def embed(self, id: int, inputs: tuple[str, ...]) -> Embedded:
         """Refused: these models generate."""
@@ -257,10 +271,10 @@ def _load(path: Path, scheduler: Any, options: EngineOptions) -> Any:
         ) from error
 
 
-def _pick_tokenizer(folder: Path, pipeline: Any) -> Tokenizer:
-    if (folder / "tokenizer.json").is_file():
-        return FastTokenizer(folder)
-    return PipelineTokenizer(pipeline.get_tokenizer())
+def _pick_tokenizer(folder: Path, pipeline: Any, is_gguf: bool) -> Tokenizer:
+    if is_gguf or (not (folder / "tokenizer.json").is_file() and (folder / "openvino_tokenizer.xml").is_file()):
+        return PipelineTokenizer(pipeline.get_tokenizer())
+    return FastTokenizer(folder)
 
 
 def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: frozenset[int], seed: int) -> Any:
@@ -268,8 +282,7 @@ def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: f
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = max_new_tokens
     config.ignore_eos = request.ignore_eos
-    if not request.ignore_eos:
-        config.stop_token_ids = eos_ids
+    config.stop_token_ids = eos_ids
     if request.logprobs:
         config.logprobs = 1
     config.repetition_penalty = sampling.repetition_penalty
@@ -284,9 +297,3 @@ def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: f
         if sampling.top_k:
             config.top_k = sampling.top_k
     return config
-
-
-def _reason(reason: Any) -> FinishReason | None:
-    if reason == _UNFINISHED:
-        return None
-    return "eos_token" if reason == _STOPPED else "length"
