@@ -9,6 +9,8 @@ import re
 import warnings
 from functools import lru_cache
 
+from saker.aws.ambiguity import may_explode
+
 _CLASSES = {
     **dict.fromkeys(("L", "N", "Alnum"), r"\w"),
     **dict.fromkeys(("Z", "Zs"), r"\s"),
@@ -29,13 +31,17 @@ _SLIPS = (
 
 @lru_cache(maxsize=4096)
 def find_pattern(pattern: str) -> re.Pattern[str] | None:
-    """The compiled pattern, to be matched against the full value; None when Python cannot express it."""
+    """The compiled pattern, to be matched against the full value.
+
+    None when Python cannot express it, or when a value could be made that takes forever to match.
+    """
     for java, python in _SLIPS:
         pattern = java.sub(python, pattern)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # "possible nested set": meant literally in Java too
-            return re.compile(_translate(pattern))
+            compiled = re.compile(_translate(pattern))
+            return None if may_explode(compiled.pattern) else compiled
     except re.error:
         return None
 
@@ -48,6 +54,8 @@ def _translate(pattern: str) -> str:
         nonlocal is_in_class
         if token[0] in "[]":
             is_in_class = token[0] == "["
+        if token[0] == r"\z":
+            return r"\Z"
         if token["positive"] in _CLASSES:
             found = _CLASSES[token["positive"]]
             return found if is_in_class else f"[{found}]"
