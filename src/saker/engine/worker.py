@@ -2,7 +2,7 @@
 
 It inherits one end of a socket pair as a file descriptor, so there is no path to guess and no port to guard, and the
 end of the gateway is the end of the worker: at end of file it exits at once, even in the middle of loading. It imports
-only `saker.core` and `saker.engine`, so it runs in environments that hold one engine's library and little else.
+only `saker.core`, `saker.telemetry` and `saker.engine`, so it runs in environments that hold one engine's library and little else.
 
 Exit codes: 0 asked to stop, or the gateway has gone; 3 unfit, trying again would not help; 4 the gateway sent
 something that is no command; 5 the engine keeps failing.
@@ -28,6 +28,7 @@ from typing import NoReturn
 
 import msgspec
 
+from saker import telemetry
 from saker.core.errors import EngineFailure, SakerError, Unsupported
 from saker.core.suggest import did_you_mean
 from saker.engine.base import Engine, EngineOptions, check
@@ -232,7 +233,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("--fd", type=int, required=True, help="the inherited end of a socket pair")
     parser.add_argument("--options", required=True, help="EngineOptions as JSON")
     given = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    telemetry.configure("info")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     _stop_on_sigterm()
     with suppress(OSError):  # a name in `ps` and `top`, where the system has one to set
