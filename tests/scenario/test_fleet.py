@@ -133,7 +133,7 @@ def test_workers_are_started_replaced_and_stopped_on_uvloop_too(tmp_path: Path) 
         lost = asyncio.ensure_future(answer(replica))
         await until(lambda: replica.in_flight)
         os.kill(replica.pid, signal.SIGKILL)
-        with pytest.raises(EngineFailure, match="was killed by signal 9"):
+        with pytest.raises(Unavailable, match="was killed by signal 9"):
             await lost
         await fleet.wait_ready([KEY], 10)
         assert PROMPT == await answer(fleet.replicas(KEY)[0])
