@@ -2,7 +2,8 @@
 
 It inherits one end of a socket pair as a file descriptor, so there is no path to guess and no port to guard, and the
 end of the gateway is the end of the worker: at end of file it exits at once, even in the middle of loading. It imports
-only `saker.core`, `saker.telemetry` and `saker.engine`, so it runs in environments that hold one engine's library and little else.
+only `saker.core`, `saker.telemetry` and `saker.engine`, so it runs in environments that hold one engine's library and
+little else.
 
 Exit codes: 0 asked to stop, or the gateway has gone; 3 unfit, trying again would not help; 4 the gateway sent
 something that is no command; 5 the engine keeps failing.
