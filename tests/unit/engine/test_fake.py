@@ -23,7 +23,7 @@ def run(fake: FakeEngine, request: GenerateRequest) -> list[Chunk]:
     fake.submit(1, request)
     chunks: list[Chunk] = []
     while fake.has_work():
-        chunks += fake.step()
+        chunks += [item for item in fake.step() if isinstance(item, Chunk)]
     return chunks
 
 

@@ -176,11 +176,11 @@ def test_the_log_never_holds_a_prompt(tmp_path: Path) -> None:
         assert "secret" not in worker.log()
 
 
-def test_the_worker_needs_nothing_of_the_package_but_core_and_engine(tmp_path: Path) -> None:
+def test_the_worker_needs_nothing_of_the_package_above_the_engine(tmp_path: Path) -> None:
     package = tmp_path / "saker"
     package.mkdir()
     source = Path(__file__).parents[3] / "src" / "saker"
-    for name in ("__init__.py", "core", "engine"):
+    for name in ("__init__.py", "core", "telemetry", "engine"):
         os.symlink(source / name, package / name)
     (tmp_path / "fake.json").write_text("{}")
     options = EngineOptions(model_path=str(tmp_path))
