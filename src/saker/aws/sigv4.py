@@ -20,7 +20,11 @@ from saker.aws.signing_key import SigningKeys
 from saker.core.errors import Unsupported
 from saker.core.http import Request
 
-_CONTENT_HASH = "x-amz-content-sha256"  # its value is signed in any case: in the body's place
+_CONTENT_HASH = "x-amz-content-sha256"
+_NEED_NO_SIGNATURE = (
+    _CONTENT_HASH,  # signed in any case, in the body's place
+    "x-amz-security-token",  # compared with the key's own; some clients add it after signing
+)
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
@@ -94,7 +98,7 @@ def _check_signed_headers(request: Request, claim: Signature, dialect: Dialect) 
     if "host" not in signed:
         raise refuse.not_signed(dialect, "host")
     for name in request.headers:
-        if name.startswith("x-amz-") and name not in signed and name != _CONTENT_HASH:
+        if name.startswith("x-amz-") and name not in signed and name not in _NEED_NO_SIGNATURE:
             raise refuse.not_signed(dialect, name)
 
 

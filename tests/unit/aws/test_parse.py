@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import math
 from dataclasses import replace
 from typing import Any
@@ -157,6 +158,17 @@ def test_a_form_that_cannot_be_read_is_malformed(catalog: Catalog, body: bytes) 
 def test_cbor_that_cannot_be_read_is_refused(catalog: Catalog, body: bytes) -> None:
     call = make_call(catalog, "cloudwatch", "PutMetricData", "smithy-rpc-v2-cbor")
     assert "SerializationException" == refusal(call, post(body)).code
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}")[:-4], gzip.compress(bytes(70_000_000))])
+def test_a_compressed_body_is_unpacked_within_a_limit(catalog: Catalog, body: bytes) -> None:
+    call = make_call(catalog, "cloudwatch", "PutMetricData", "json")
+    assert "SerializationException" == refusal(call, Request("POST", "/", "", {"content-encoding": "gzip"}, body)).code
+
+
+def test_what_s3_stores_is_not_unpacked(catalog: Catalog) -> None:
+    call = replace(make_call(catalog, "s3", "PutObject"), uri={"Bucket": "b", "Key": "k"})
+    assert b"zipped" == parse(call, Request("PUT", "/b/k", "", {"content-encoding": "gzip"}, b"zipped"))["Body"]
 
 
 def test_a_streamed_body_is_taken_as_it_is(catalog: Catalog) -> None:

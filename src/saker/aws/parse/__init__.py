@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from saker.aws.dialect import Call
 from saker.aws.parse import cbor_body, json_body, query_body
+from saker.aws.parse.compression import unpack
 from saker.aws.parse.malformed import MalformedInput
 from saker.aws.parse.rest import read_rest
 from saker.aws.validate import validate
@@ -36,6 +38,9 @@ def read(call: Call, request: Request) -> dict[str, Any]:
     if call.operation.input_shape is None:
         return {}
     try:
+        body = unpack(call.operation, request)
+        if body is not request.body:
+            request = replace(request, body=body)
         return _read(call, call.operation.input_shape, request)
     except MalformedInput as error:
         raise _unreadable(call, error) from None
