@@ -96,7 +96,7 @@ def read_private(path: Path) -> bytes | None:
     try:
         mode = path.stat().st_mode
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise Unavailable(f"{str(path)!r} cannot be read.", why=f"{error.strerror}.") from error

@@ -70,7 +70,7 @@ class FolderLock:
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise Unavailable(f"{str(self.path)!r} cannot be read.", why=f"{error.strerror}.") from error
