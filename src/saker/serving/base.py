@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-
 LEAST_OUTSTANDING_REQUESTS = "LEAST_OUTSTANDING_REQUESTS"
 """The routing strategy where a configuration names none: short and long answers mix, so load says more than luck."""
 

@@ -69,6 +69,7 @@ class Controller:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._endpoints.settle()
 
     def wake(self, name: str) -> None:
         """Tell that an endpoint's record has changed."""

@@ -82,7 +82,8 @@ class Endpoints:
         return endpoint
 
     async def _add(self, endpoint: Endpoint, tags: dict[str, str]) -> None:
-        await self._registry.add(endpoint, tags)
+        async with self._lock:
+            await self._registry.add(endpoint, tags)
         self.on_change(endpoint.name)
 
     async def update(self, name: str, config_name: str, *, retain_variants: bool = False) -> Endpoint:
@@ -166,6 +167,11 @@ class Endpoints:
     async def _remove(self, name: str) -> None:
         async with self._lock:
             await self._registry.delete(name)
+
+    async def settle(self) -> None:
+        """Return when the changes that have begun are stored. Before the database is closed."""
+        async with self._lock:  # taken in turn, so after them
+            pass
 
     def _resolve(self, config_name: str) -> Deployment:
         config = self._configs.get(config_name)
