@@ -6,7 +6,6 @@ These tests run in an environment of their own, without Saker in it: `make test-
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from support.terminal import Terminal
+
 REPOSITORY = Path(__file__).parent.parent.parent
-SAKER = REPOSITORY / ".venv" / "bin" / "saker"
+SAKER = str(REPOSITORY / ".venv" / "bin" / "saker")
 
 
 def free_port() -> int:
@@ -46,33 +47,10 @@ def platform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         subprocess.run([SAKER, "down"], env=environment, check=True, timeout=60)
 
 
-class Shell:
-    """A shell in a folder of its own."""
-
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment = environment
-        self.folder = folder
-
-    def run(self, command: str, *, stdin: str = "", status: int = 0) -> str:
-        """Run a command line; its standard output. Fails when it exits with another status."""
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=self.folder,
-            env=self._environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == status, f"{shlex.quote(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout if status == 0 else done.stderr
-
-
 @pytest.fixture
-def shell(platform_environment: dict[str, str], tmp_path: Path) -> Shell:
+def terminal(platform_environment: dict[str, str], tmp_path: Path) -> Terminal:
     """Runs commands as typed."""
-    return Shell(platform_environment, tmp_path)
+    return Terminal(platform_environment, tmp_path)
 
 
 @pytest.fixture
