@@ -43,6 +43,8 @@ PARAMETERS = frozenset(
 
 _LARGEST_MIN_P = 0.999999
 """The pipeline wants it below 1."""
+_NO_TOKEN = 2**31 - 1
+"""An id that no vocabulary has; stands for the end of text where a model names none."""
 
 _RUNNING = openvino_genai.GenerationStatus.RUNNING
 _IGNORED = openvino_genai.GenerationStatus.IGNORED
@@ -282,7 +284,10 @@ def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: f
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = max_new_tokens
     config.ignore_eos = request.ignore_eos
-    config.stop_token_ids = eos_ids
+    if eos_ids:
+        config.stop_token_ids = eos_ids
+    else:
+        config.set_eos_token_id(_NO_TOKEN)  # the pipeline would put in -1 and refuse it
     if request.logprobs:
         config.logprobs = 1
     config.repetition_penalty = sampling.repetition_penalty
