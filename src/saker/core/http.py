@@ -18,7 +18,7 @@ class Request:
     query: str
     """As sent, without the question mark."""
     headers: Mapping[str, str]
-    """Names in lower case; a header sent twice is joined with ", "."""
+    """Names in lower case; a header sent twice is joined with ",", as SigV4 joins it."""
     body: bytes = b""
 
     @cached_property
