@@ -1,0 +1,137 @@
+"""The bare pipeline, in a process of its own: OpenVINO GenAI's continuous batching and nothing around it.
+
+It gets token ids and gives token ids: no tokenizer, no text, no HTTP, no other process.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from bench.paths import ROOT
+from bench.processes import Failed
+
+_LENGTH = struct.Struct("!I")
+NO_TOKEN = 2**31 - 1
+"""An id that no vocabulary has, so that nothing ends an answer early; the pipeline refuses to have none."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Prompts to answer."""
+
+    prompts: list[list[int]]
+    clients: int
+    """How many run at once; the next one starts when one is over."""
+    new_tokens: int
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of a batch."""
+
+    wall_s: float
+    tokens: int
+    first_s: list[float]
+    """From start to first token, for each prompt; exact where one runs at a time."""
+
+
+class BarePipeline:
+    """The process, seen from outside. A context manager: leaving it ends the process."""
+
+    def __init__(self, model: Path, max_sequences: int) -> None:
+        command = [sys.executable, "-m", "bench.bare", str(model), str(max_sequences)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def run(self, batch: Batch) -> Result:
+        """Answer a batch; waits for the model to load the first time."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        _write(self._process.stdin, batch)
+        body = _read(self._process.stdout)
+        if body is None:
+            raise Failed("the bare pipeline has ended")
+        return msgspec.msgpack.decode(body, type=Result)
+
+
+def _write(stream: Any, message: Any) -> None:
+    body = msgspec.msgpack.encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def _read(stream: Any) -> bytes | None:
+    header = stream.read(_LENGTH.size)
+    return stream.read(_LENGTH.unpack(header)[0]) if len(header) == _LENGTH.size else None
+
+
+def _load(model: Path, max_sequences: int) -> Any:
+    """The pipeline, configured as Saker's engine configures it."""
+    import openvino_genai
+
+    from saker.engine.config import read_config
+    from saker.engine.memory import BLOCK_TOKENS, kv_blocks
+
+    config = read_config(model)
+    assert config.kv_shape is not None  # both benchmark models say it
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.dynamic_split_fuse = True
+    scheduler.enable_prefix_caching = True
+    scheduler.max_num_seqs = max_sequences
+    scheduler.num_kv_blocks = 1 + kv_blocks(
+        config.kv_shape, 2, None, (config.max_context + BLOCK_TOKENS) * max_sequences
+    )
+    return openvino_genai.ContinuousBatchingPipeline(str(model), scheduler, "CPU", {})
+
+
+def _answer(pipeline: Any, batch: Batch) -> Result:
+    import numpy as np
+    import openvino
+    import openvino_genai
+
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens = batch.new_tokens
+    config.set_eos_token_id(NO_TOKEN)
+    waiting = deque(openvino.Tensor(np.array([ids], dtype=np.int64)) for ids in batch.prompts)
+    running: list[list[Any]] = []  # handle, start, tokens so far
+    tokens, first, number = 0, [], 0
+    begin = time.perf_counter()
+    while waiting or running:
+        while waiting and len(running) < batch.clients:
+            start = time.perf_counter()
+            running.append([pipeline.add_request(number, waiting.popleft(), config), start, 0])
+            number += 1
+        pipeline.step()
+        for entry in running:
+            while entry[0].can_read():
+                (output,) = entry[0].read().values()
+                if not entry[2]:
+                    first.append(time.perf_counter() - entry[1])
+                entry[2] += len(output.generated_ids)
+        tokens += sum(entry[2] for entry in running if entry[2] >= batch.new_tokens)
+        running = [entry for entry in running if entry[2] < batch.new_tokens]
+    return Result(time.perf_counter() - begin, tokens, first)
+
+
+def main() -> None:
+    """Answer batches from standard input until it ends."""
+    pipeline = _load(Path(sys.argv[1]), int(sys.argv[2]))
+    while (body := _read(sys.stdin.buffer)) is not None:
+        _write(sys.stdout.buffer, _answer(pipeline, msgspec.msgpack.decode(body, type=Batch)))
+
+
+if __name__ == "__main__":
+    main()
