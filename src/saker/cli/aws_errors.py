@@ -44,6 +44,7 @@ def translate(
         unreachable: Makes the error for a platform that does not answer.
     """
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, exceptions.ClientError):
         return _answered(error.response, stranger)
@@ -51,8 +52,10 @@ def translate(
         return errors.InvalidInput(str(error).replace("\n", " "))
     if isinstance(error, exceptions.ReadTimeoutError):
         return unreachable(TimeoutError())
-    if isinstance(error, (exceptions.HTTPClientError, exceptions.ResponseStreamingError)):
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.ResponseStreamingError)):
         return unreachable(ConnectionError(0, "The connection was refused or broke"))
+    if isinstance(error, ResponseParserError):
+        return unreachable(ConnectionError(0, "What answers there does not speak AWS's API"))
     return error
 
 

@@ -33,8 +33,9 @@ DONE = "[DONE]"
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that make up this share.")
 @click.option("--seed", type=int, help="The same seed draws the same answers.")
 def command(settings: Settings, /, name: str, system: str | None, **given: Any) -> None:
-    """Talk with the model behind endpoint NAME, line by line.
+    """Talk with a model.
 
+    Line by line, with the one behind endpoint NAME.
     Ctrl-C stops the answer that is being written, Ctrl-D or /exit ends, /reset forgets what was said.
     Lines may come through a pipe: each is one turn.
     """
@@ -48,7 +49,7 @@ def command(settings: Settings, /, name: str, system: str | None, **given: Any) 
         click.echo(HELP, err=True)
         _talk(conversation)
     else:
-        for line in click.get_text_stream("stdin"):
+        for line in sys.stdin:
             if not _turn(conversation, line.strip()):
                 return
 

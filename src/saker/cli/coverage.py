@@ -11,7 +11,10 @@ from saker.cli.options import json_option
 @click.argument("service", required=False)
 @json_option
 def command(service: str | None, as_json: bool) -> None:
-    """Show how many of AWS's operations Saker implements; of one SERVICE, which."""
+    """Show which AWS operations Saker implements.
+
+    How many of each service; with SERVICE, each of its operations.
+    """
     from dataclasses import asdict
 
     from saker.aws import Catalog, coverage

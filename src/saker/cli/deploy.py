@@ -47,8 +47,9 @@ VARIABLES = {
 @click.option("--wait/--no-wait", default=True, help="Whether to wait until it serves. Default: wait.")
 @yes_option
 def command(settings: Settings, /, model: str, **given: Any) -> None:
-    """Deploy MODEL: a folder, a .gguf file, a hub id, or 'embedded'.
+    """Deploy a model: a folder, a GGUF file or a hub id.
 
+    MODEL may be 'embedded' too, the small model that Saker brings along.
     A relative path that exists here wins over a hub id of the same spelling.
 
     \b

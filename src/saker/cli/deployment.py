@@ -75,11 +75,12 @@ def deploy(client: Client, plan: Plan, tell: watch.Tell, *, is_update: bool, wai
         return
     try:
         _wait(client, plan.endpoint, unique, tell, log)
-    except EngineFailure:
+    except EngineFailure as error:
         if not is_update:
             _delete_endpoint(client, plan.endpoint)
         undo.close()
-        raise
+        what = f"Endpoint {plan.endpoint!r} was not {'updated; it is as it was' if is_update else 'deployed'}."
+        raise EngineFailure(what, why=error.why, fix=error.fix) from error
     if before:
         remove_made(client, before)
 
@@ -100,11 +101,7 @@ def _wait(client: Client, endpoint: str, config: str, tell: watch.Tell, log: wat
     description = watch.wait_until_settled(client, endpoint, tell, log=log)
     watch.check_in_service(description)
     if description["EndpointConfigName"] != config:
-        raise EngineFailure(
-            f"Endpoint {endpoint!r} was not updated; it serves what it served before.",
-            why=description.get("FailureReason", ""),
-            fix=f"Its logs: saker endpoints logs {endpoint}",
-        )
+        raise watch.failure(description)
 
 
 def remove_made(client: Client, config: str) -> None:

@@ -22,7 +22,7 @@ class Group(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default verb in where none is given."""
         is_verbless = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
-        if self._default and is_verbless:
+        if self._default and is_verbless and not ctx.resilient_parsing:  # completion offers the verbs
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 

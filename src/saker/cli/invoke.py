@@ -52,7 +52,9 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Send TEXT, or what comes on standard input, to endpoint NAME and print the answer.
+    """Send one prompt to an endpoint.
+
+    The prompt is TEXT, or what comes on standard input. The answer of endpoint NAME is printed.
 
     \b
     saker invoke demo "Once upon a time" --max-new-tokens 32
@@ -74,14 +76,23 @@ def command(
 def _prompt(text: str | None) -> str:
     from saker.core.errors import InvalidInput
 
-    if text is None and sys.stdin.isatty():
-        click.echo("Type the prompt, then Ctrl-D:", err=True)
-    source = "The text" if text is not None else "Standard input"
-    found = click.get_text_stream("stdin").read() if text is None else text
-    if not found.strip():
+    prompt = _read_stdin() if text is None else text
+    if not prompt.strip():
+        source = "Standard input" if text is None else "The text"
         raise InvalidInput(f"{source} is empty.", fix='Give a prompt: saker invoke NAME "Once upon a time"')
-    # The newline that ends a file or an echo is not meant as part of the prompt.
-    return found if text is not None else found.removesuffix("\n")
+    return prompt
+
+
+def _read_stdin() -> str:
+    from saker.core.errors import InvalidInput
+
+    if sys.stdin.isatty():
+        click.echo("Type the prompt, then Ctrl-D:", err=True)
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput("Standard input is not UTF-8 text.", why=f"Byte {error.start} is no part of it.") from None
+    return text.removesuffix("\n")  # what ends a file or an echo is not meant as part of the prompt
 
 
 def _body(prompt: str, given: dict[str, Any]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
@@ -70,13 +69,6 @@ def load_settings(**overrides: Any) -> Settings:
     from saker.settings import load  # takes 30 ms, which no help text needs
 
     return load({"home": given().get("home"), "port": given().get("port"), **overrides})
-
-
-def is_debug() -> bool:
-    """Whether faults are to be shown with their traceback."""
-    context = click.get_current_context(silent=True)
-    asked = context is not None and context.ensure_object(dict).get("debug", False)
-    return bool(asked) or os.environ.get("SAKER_LOG_LEVEL", "").lower() == "debug"
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

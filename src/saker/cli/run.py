@@ -37,11 +37,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _aborted(abort: click.Abort) -> int:
-    cause = abort.__cause__ or abort.__context__
-    if isinstance(cause, EOFError):
-        click.echo("Nobody answered the question; nothing was done.", err=True)
-        return FAILED
-    return INTERRUPTED
+    if isinstance(abort.__context__, KeyboardInterrupt):
+        return INTERRUPTED
+    click.echo("Nothing was done.", err=True)  # a question was answered with no, or by nobody
+    return FAILED
 
 
 def _failed(error: Exception, *, is_debug: bool) -> int:
