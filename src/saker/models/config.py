@@ -69,7 +69,8 @@ def _check_code(config: Mapping[str, Any], model_type: str, trust_remote_code: b
         raise Unsupported(
             f"The model {model_type!r} brings its own Python code, which would run on this machine.",
             why="'config.json' has an 'auto_map', and no library here knows the architecture.",
-            fix="Read the code in the model's folder; if you trust it, deploy with HF_TRUST_REMOTE_CODE=true.",
+            fix="Read the code in the model's folder; if you trust it, set SAKER_TRUST_REMOTE_CODE=1 in the model's "
+            "environment.",
         )
 
 

@@ -97,7 +97,7 @@ def _compress(exported: Path, target: Path, weight_format: str, config: Mapping[
     if weight_format == "int8":
         compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
     else:
-        fallback = nncf.quantization.advanced_parameters.GroupSizeFallbackMode.IGNORE
+        fallback = nncf.quantization.advanced_parameters.GroupSizeFallbackMode.ADJUST
         compressed = nncf.compress_weights(
             model,
             mode=nncf.CompressWeightsMode.INT4_SYM,

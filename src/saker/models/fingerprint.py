@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from saker.models.base import Progress, ProgressCallback
+from saker.models.files import total_bytes
+from saker.models.helper import REPORT_INTERVAL_S
 
 _BLOCK = 1 << 20
 
@@ -36,3 +43,23 @@ def stat_hash(folder: Path, files: Mapping[str, int]) -> str:
         stat = (folder / name).stat()
         whole.update(f"{name}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
     return whole.hexdigest()
+
+
+async def hash_in_thread(folder: Path, files: Mapping[str, int], progress: ProgressCallback) -> str:
+    """`content_hash` beside the event loop; a cancelled caller ends it within one block."""
+    loop, cancelled = asyncio.get_running_loop(), threading.Event()
+    total, told_at = total_bytes(files), 0.0
+
+    def on_bytes(done: int) -> None:
+        nonlocal told_at
+        if cancelled.is_set():
+            raise InterruptedError
+        if time.monotonic() - told_at >= REPORT_INTERVAL_S:
+            told_at = time.monotonic()
+            loop.call_soon_threadsafe(progress, Progress("check", "Reading the files", done, total))
+
+    try:
+        return await asyncio.to_thread(content_hash, folder, files, on_bytes)
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise

@@ -18,6 +18,7 @@ MAX_ITEMS = 10_000_000  # of one array; the largest vocabularies have under a mi
 MAX_DEPTH = 4
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+_TOKENS = "tokenizer.ggml.tokens"
 
 # Number: name, elements of a block, bytes of a block. Source: ggml.h, ggml_type; ggml-common.h, block_*
 _TYPES = {
@@ -47,6 +48,8 @@ class GgufHeader:
     tensors: frozenset[str] = field(repr=False)
     elements: int
     """Numbers in all tensors together."""
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    """The vocabulary, by token id."""
 
     @property
     def architecture(self) -> str:
@@ -118,6 +121,7 @@ class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._size = size
+        self._tokens: tuple[str, ...] = ()
 
     def header(self) -> GgufHeader:
         if self._file.read(4) != b"GGUF":
@@ -126,7 +130,10 @@ class _Reader:
         if version not in (2, 3):
             raise ValueError(f"version {version} is unknown; known are 2 and 3")
         tensors, pairs = self._count(), self._count()
-        metadata = {self._string(): self._value(self._scalar(4)) for _ in range(pairs)}
+        metadata: dict[str, Any] = {}
+        for _ in range(pairs):
+            key = self._string()
+            metadata[key] = self._tokens_array() if key == _TOKENS else self._value(self._scalar(4))
         return self._tensors(tensors, metadata)
 
     def _tensors(self, count: int, metadata: dict[str, Any]) -> GgufHeader:
@@ -143,7 +150,7 @@ class _Reader:
             if dimensions > 1:
                 types.add(name)
         self._check_size(metadata, end)
-        return GgufHeader(metadata, frozenset(types), frozenset(names), elements)
+        return GgufHeader(metadata, frozenset(types), frozenset(names), elements, self._tokens)
 
     def _check_size(self, metadata: Mapping[str, Any], end: int) -> None:
         alignment = metadata.get("general.alignment", 32)
@@ -159,6 +166,12 @@ class _Reader:
         if kind == _ARRAY:
             return self._skip_array(depth)
         return self._scalar(kind)
+
+    def _tokens_array(self) -> Length:
+        if (self._scalar(4), self._scalar(4)) != (_ARRAY, _STRING):
+            raise ValueError("its tokens are no list of texts")
+        self._tokens = tuple(self._string() for _ in range(self._count()))
+        return Length(len(self._tokens))
 
     def _skip_array(self, depth: int) -> Length:
         kind, length = self._scalar(4), self._count()

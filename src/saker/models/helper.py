@@ -43,6 +43,8 @@ def serve(work: Callable[[dict[str, Any], Report], dict[str, Any]]) -> None:
         except BaseException as error:
             traceback.print_exc()  # into the log
             send({"error": {"name": "Internal", "what": f"{type(error).__name__}: {str(error)[:500]}"}})
+    sys.stderr.flush()
+    os._exit(0)  # taking torch down in order would last a second and do nothing
 
 
 @contextmanager

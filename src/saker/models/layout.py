@@ -80,6 +80,12 @@ def missing_weights(where: str, files: list[str]) -> InvalidInput:
             fix="Use a revision with .safetensors files, or convert them where you trust them: "
             "model.save_pretrained(folder).",
         )
+    if "openvino_model.xml" in files:
+        return InvalidInput(
+            f"{where!r} holds OpenVINO IR and no safetensors weights.",
+            why="Only the engine 'genai' reads that.",
+            fix="Deploy it with the engine 'genai' or 'auto', or name the original model.",
+        )
     seen = sorted(name for name in files if name.endswith(".safetensors"))
     return InvalidInput(
         f"{where!r} holds no weights: 'model.safetensors' and {INDEX!r} are missing.",
