@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -122,3 +123,14 @@ def deploy(client: Any, name: str, model: Path, *, count: int = 1, wait: bool = 
     client.create_endpoint(EndpointName=name, EndpointConfigName=name)
     if wait:
         client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def wait_until(sagemaker: Any, name: str, status: str) -> dict[str, Any]:
+    """The endpoint's description once it has this status."""
+    end = time.monotonic() + 30
+    while True:
+        described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+        if described["EndpointStatus"] == status:
+            return described
+        assert time.monotonic() < end, described
+        time.sleep(0.05)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from support.live import LivePlatform, deploy, write_fake_model
+from support.live import LivePlatform, deploy, wait_until, write_fake_model
 
 ROLE = "arn:aws:iam::000000000000:role/anything"
 
@@ -262,14 +261,3 @@ def test_weights_and_counts_change_without_a_new_configuration(sagemaker: Any, f
     row = wait_until(sagemaker, name, "InService")["ProductionVariants"][0]
 
     assert (2, 0.5) == (row["CurrentInstanceCount"], row["CurrentWeight"])
-
-
-def wait_until(sagemaker: Any, name: str, status: str) -> dict[str, Any]:
-    """The endpoint's description once it has this status."""
-    end = time.monotonic() + 30
-    while True:
-        described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
-        if described["EndpointStatus"] == status:
-            return described
-        assert time.monotonic() < end, described
-        time.sleep(0.05)

@@ -50,10 +50,14 @@ def updating(endpoint: Endpoint, target: Deployment) -> Endpoint:
 
 
 def after_restart(endpoint: Endpoint) -> Endpoint:
-    """What was in service before the platform stopped is brought back; everything else goes on where it was."""
-    if endpoint.status != EndpointStatus.IN_SERVICE:
+    """What was in service before the platform stopped is brought back; everything else goes on where it was.
+
+    So is what could not be brought back the last time: memory may be free again, a disk mounted.
+    """
+    was_up = endpoint.current is not None and endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
+    if not was_up:
         return endpoint
-    return replace(endpoint, status=EndpointStatus.SYSTEM_UPDATING)
+    return replace(endpoint, status=EndpointStatus.SYSTEM_UPDATING, target=None, failure_reason="")
 
 
 def after_success(endpoint: Endpoint, deployment: Deployment) -> Endpoint:

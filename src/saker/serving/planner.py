@@ -77,6 +77,8 @@ def _reporter(report: Report) -> Callable[[Progress], None]:
 
     def write(progress: Progress) -> None:
         nonlocal last
+        if progress.phase == "check":
+            return  # takes a moment; its failures are told as such
         tenth = int((progress.fraction or 0.0) * 10)
         now = (progress.phase, progress.message, tenth)
         if now != last:

@@ -118,12 +118,18 @@ def test_a_restart_brings_back_what_was_in_service() -> None:
     assert lifecycle.after_success(changed, make_deployment("d1")) == IN_SERVICE
 
 
-def test_a_restart_leaves_everything_else_where_it_was() -> None:
-    for status in Status:
-        if status != Status.IN_SERVICE:
-            endpoint = make_endpoint(status, current="d1")
+def test_a_restart_tries_again_what_could_not_be_brought_back() -> None:
+    failed = make_endpoint(Status.FAILED, current="d1")
 
-            assert endpoint is lifecycle.after_restart(endpoint)
+    assert Status.SYSTEM_UPDATING == lifecycle.after_restart(failed).status
+
+
+def test_a_restart_leaves_everything_else_where_it_was() -> None:
+    never_up = make_endpoint(Status.FAILED, target="d1")
+    others = [make_endpoint(status, current="d1") for status in Status if status not in ("InService", "Failed")]
+
+    for endpoint in (never_up, *others):
+        assert endpoint is lifecycle.after_restart(endpoint)
 
 
 def test_news_of_a_deployment_that_is_wanted_no_more_changes_nothing() -> None:
