@@ -277,3 +277,22 @@ async def test_a_change_is_completed_and_told_when_its_caller_goes_away(tmp_path
 
     async with open_stores(tmp_path) as later:
         assert later.status() == "Creating"
+
+
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_a_transition_is_completed_wherever_its_caller_goes_away(tmp_path: Path, turns: int) -> None:
+    async with open_stores(tmp_path) as stores:
+        await in_service(stores)
+        woken: list[str] = []
+        stores.endpoints.on_change = woken.append
+        task = asyncio.create_task(stores.endpoints.transition("demo", lambda e: replace(e, failure_reason="x")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await stores.endpoints.settle()
+
+        assert (stores.endpoint().failure_reason, woken) == ("x", ["demo"])
+
+    async with open_stores(tmp_path) as later:
+        assert later.endpoint().failure_reason == "x"
