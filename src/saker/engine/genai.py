@@ -8,6 +8,7 @@ of one request only when all are over, and its prefix cache spares reading the p
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,12 @@ class PipelineTokenizer:
     """The tokenizer inside an OpenVINO model or GGUF file; slower than `FastTokenizer`."""
 
     def __init__(self, tokenizer: Any) -> None:
+        """
+        Raises:
+            RuntimeError: The model came without one.
+        """
         self._tokenizer = tokenizer
+        tokenizer.encode("")
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Token ids."""
@@ -118,8 +124,7 @@ class GenAIEngine:
         self._path = Path(options.model_path)
         self._precision = options.precision
         _check_options(options)
-        is_gguf = self._path.suffix == ".gguf"
-        folder = self._path.parent if is_gguf else self._path
+        folder = self._path.parent if self._path.suffix == ".gguf" else self._path
         config = read_config(folder)
         if config.is_encoder_decoder:
             raise Unsupported(
@@ -129,8 +134,7 @@ class GenAIEngine:
         max_context = min(options.max_context or config.max_context, config.max_context)
         scheduler, capacity = _schedule(config, options, max_context)
         self._max_context = min(max_context, capacity)
-        self._pipeline = _load(self._path, scheduler, options)
-        self._tokenizer = _pick_tokenizer(folder, self._pipeline, is_gguf)
+        self._pipeline, self._tokenizer = _load(self._path, folder, scheduler, options)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
         self._eos_ids = config.eos_ids
         self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, config.vocabulary_size)
@@ -192,9 +196,8 @@ class GenAIEngine:
 
     def step(self) -> list[Chunk | Failed]:
         """Advance every running sequence by one token, or part of its prompt."""
-        self._admit()
+        produced: list[Chunk | Failed] = self._admit()
         self._pipeline.step()
-        produced: list[Chunk | Failed] = []
         over: list[_Sequence] = []
         for sequence in self._running:
             item = sequence.advance()
@@ -211,13 +214,21 @@ class GenAIEngine:
         """Free the model."""
         del self._pipeline
 
-    def _admit(self) -> None:
+    def _admit(self) -> list[Chunk | Failed]:
         """Start waiting sequences while there is room; the pipeline's own limit fails where it splits prompts."""
+        refused: list[Chunk | Failed] = []
         while self._waiting and len(self._running) < self._max_sequences:
             sequence = self._waiting.popleft()
-            sequence.handle = self._pipeline.add_request(self._next_id, sequence.prompt, sequence.config)
+            try:
+                sequence.handle = self._pipeline.add_request(self._next_id, sequence.prompt, sequence.config)
+            except RuntimeError as error:
+                id = sequence.answer.id
+                self.cancel(id)  # its other answers
+                refused.append(Failed(id, "EngineFailure", f"OpenVINO GenAI refuses the request: {_last_line(error)}"))
+                continue
             self._next_id += 1
             self._running.append(sequence)
+        return refused
 
     def _remove(self, over: list[_Sequence]) -> None:
         for sequence in over:
@@ -258,25 +269,33 @@ def _schedule(config: ModelConfig, options: EngineOptions, max_context: int) -> 
     return scheduler, blocks * BLOCK_TOKENS
 
 
-def _load(path: Path, scheduler: Any, options: EngineOptions) -> Any:
+def _load(path: Path, folder: Path, scheduler: Any, options: EngineOptions) -> tuple[Any, Tokenizer]:
+    """The pipeline, and the fastest tokenizer that the model has."""
     properties: dict[str, Any] = dict(PRECISIONS[options.precision])
     if options.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = options.threads
+    if path == folder and not (folder / "openvino_model.xml").is_file():
+        raise Unsupported(f"The folder {folder.name!r} holds no model in OpenVINO's format (openvino_model.xml).")
     try:
-        return openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
-    except RuntimeError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
+        if (folder / "tokenizer.json").is_file():
+            fast = FastTokenizer(folder)
+            with tempfile.TemporaryDirectory() as empty:
+                none = openvino_genai.Tokenizer(empty)
+            return openvino_genai.ContinuousBatchingPipeline(str(path), none, scheduler, "CPU", **properties), fast
+        pipeline = openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
+        return pipeline, PipelineTokenizer(pipeline.get_tokenizer())
+    except (RuntimeError, ValueError, IndexError) as error:  # what exceptions of the library become
         raise Unsupported(
             f"OpenVINO GenAI cannot load the model {path.name!r}.",
-            why=lines[-1].strip() if lines else "",
+            why=_last_line(error),
             fix="Deploy with the engine 'transformers', or convert the model again.",
         ) from error
 
 
-def _pick_tokenizer(folder: Path, pipeline: Any, is_gguf: bool) -> Tokenizer:
-    if is_gguf or (not (folder / "tokenizer.json").is_file() and (folder / "openvino_tokenizer.xml").is_file()):
-        return PipelineTokenizer(pipeline.get_tokenizer())
-    return FastTokenizer(folder)
+def _last_line(error: Exception) -> str:
+    """What OpenVINO says, without where in its sources it says so."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: frozenset[int], seed: int) -> Any:
@@ -284,10 +303,8 @@ def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: f
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = max_new_tokens
     config.ignore_eos = request.ignore_eos
-    if eos_ids:
-        config.stop_token_ids = eos_ids
-    else:
-        config.set_eos_token_id(_NO_TOKEN)  # the pipeline would put in -1 and refuse it
+    config.stop_token_ids = eos_ids or {_NO_TOKEN}
+    config.eos_token_id = min(config.stop_token_ids)  # without one the pipeline would put in -1 and refuse it
     if request.logprobs:
         config.logprobs = 1
     config.repetition_penalty = sampling.repetition_penalty

@@ -15,7 +15,6 @@ import argparse
 import importlib
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
@@ -33,6 +32,7 @@ from saker import telemetry
 from saker.core.errors import EngineFailure, SakerError, Unsupported
 from saker.core.suggest import did_you_mean
 from saker.engine.base import Engine, EngineOptions, check
+from saker.engine.inbox import Inbox, watch_for_end
 from saker.engine.messages import (
     Cancel,
     Chunk,
@@ -44,9 +44,7 @@ from saker.engine.messages import (
     Report,
     Step,
     Unfit,
-    frame_length,
     pack,
-    read_command,
 )
 
 UNFIT = 3
@@ -92,40 +90,33 @@ class Worker:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._inbox = Inbox(connection)
         self._answers_left: dict[int, int] = {}
         self._failures = 0
-
-    def listen(self) -> None:
-        """Read commands until the gateway goes away, then end the process. Runs in a thread of its own."""
-        with self._connection.makefile("rb") as stream:
-            try:
-                while len(header := stream.read(4)) == 4:
-                    body = stream.read(length := frame_length(header))
-                    if len(body) < length:
-                        break  # the gateway died in the middle of a frame
-                    self._inbox.put(read_command(body))
-            except OSError:
-                pass  # a reset is an end of file, too
-            except Exception as error:  # whatever is wrong with a frame, nothing after it can be trusted
-                log.error("The gateway sent something that is no command: %s.", type(error).__name__)
-                _exit(BROKEN_PEER)
-        log.info("The gateway has gone.")
-        _exit(0)
 
     def send(self, report: Report) -> None:
         """Hand one report to the gateway; waits while the gateway is slow."""
         try:
             self._connection.sendall(pack(report))
         except OSError:
-            _exit(0)  # the gateway has gone
+            _exit_without_gateway()
 
     def serve(self, engine: Engine, ready: Ready) -> NoReturn:
         """Take in what arrived, advance the engine by one step, report; for ever."""
         while True:
-            while not self._inbox.empty() or not engine.has_work():
-                self._handle(engine, ready, self._inbox.get())
-            self._step(engine)
+            for command in self._read(wait=not engine.has_work()):
+                self._handle(engine, ready, command)
+            if engine.has_work():
+                self._step(engine)
+
+    def _read(self, *, wait: bool) -> list[Command]:
+        try:
+            return self._inbox.read(wait=wait)
+        except EOFError:
+            _exit_without_gateway()
+        except Exception as error:  # whatever is wrong with a frame, nothing after it can be trusted
+            log.error("The gateway sent something that is no command: %s.", type(error).__name__)
+            _exit(BROKEN_PEER)
 
     def _handle(self, engine: Engine, ready: Ready, command: Command) -> None:
         try:
@@ -198,6 +189,11 @@ def _exit(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _exit_without_gateway() -> NoReturn:
+    log.info("The gateway has gone.")
+    _exit(0)
+
+
 def _stop_on_sigterm() -> None:
     """Exit on SIGTERM even while a library call blocks the main thread, which a signal handler could not."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -240,8 +236,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     with suppress(OSError):  # a name in `ps` and `top`, where the system has one to set
         Path("/proc/self/comm").write_text(f"saker-{given.engine}"[:15])
     os.set_inheritable(given.fd, False)
-    worker = Worker(socket.socket(fileno=given.fd))
-    threading.Thread(target=worker.listen, name="listen", daemon=True).start()
+    connection = socket.socket(fileno=given.fd)
+    worker = Worker(connection)
+    threading.Thread(target=watch_for_end, args=(connection, _exit_without_gateway), daemon=True).start()
     options = msgspec.json.decode(given.options, type=EngineOptions)
     engine, ready = _load(worker, given.engine, options, started)
     log.info("Loaded %s with engine %s in %.1f s.", options.model_path, given.engine, ready.load_s)
