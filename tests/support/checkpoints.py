@@ -55,21 +55,29 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def gguf_bytes(
-    metadata: Mapping[str, Any] | None = None, tensors: Mapping[str, tuple[tuple[int, ...], int]] | None = None
+    metadata: Mapping[str, Any] | None = None,
+    tensors: Mapping[str, tuple[tuple[int, ...], int]] | None = None,
+    contents: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A GGUF file; `tensors` maps names to shape and type number, and their bytes are zeros."""
+    """A GGUF file.
+
+    Args:
+        metadata: Merged into `GGUF_METADATA`; None removes a key.
+        tensors: Shape, the innermost dimension first, and type number of each.
+        contents: Their bytes, in the same order; those without are zeros.
+    """
     pairs = dict(GGUF_METADATA) | dict(metadata or {})
     pairs = {name: value for name, value in pairs.items() if value is not None}
     shapes = tensors if tensors is not None else {"token_embd.weight": ((64, 4), 1), "output_norm.weight": ((64,), 0)}
     out = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(pairs))
     for name, value in pairs.items():
         out += _text(name) + _value(value)
-    at = 0
+    data = b""
     for name, (shape, kind) in shapes.items():
-        out += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, at)
-        at += 4 * _product(shape)
-    out += bytes(-len(out) % 32)
-    return out + bytes(at)
+        out += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, len(data))
+        content = (contents or {}).get(name) or bytes(4 * _product(shape))
+        data += content + bytes(-len(content) % 32)
+    return out + bytes(-len(out) % 32) + data
 
 
 GGUF_METADATA: Mapping[str, Any] = {
@@ -81,7 +89,10 @@ GGUF_METADATA: Mapping[str, Any] = {
     "llama.attention.head_count": 4,
     "llama.attention.head_count_kv": 2,
     "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "qwen2",
     "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>", "a"],
+    "tokenizer.ggml.token_type": [2, 3, 3, 1],
+    "tokenizer.ggml.merges": ["a a"],
     "tokenizer.ggml.bos_token_id": 1,
     "tokenizer.ggml.eos_token_id": 2,
     "tokenizer.chat_template": "{{ messages[0].content }}",
@@ -95,8 +106,12 @@ def _text(text: str) -> bytes:
 def _value(value: Any) -> bytes:
     if isinstance(value, str):
         return struct.pack("<I", 8) + _text(value)
+    if isinstance(value, list) and value and isinstance(value[0], int):
+        return struct.pack(f"<IIQ{len(value)}i", 9, 5, len(value), *value)
     if isinstance(value, list):
         return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
+    if isinstance(value, float):
+        return struct.pack("<If", 6, value)
     return struct.pack("<II", 4, value)
 
 

@@ -31,10 +31,15 @@ _TYPES = {
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
 }  # fmt: skip
 
-# What OpenVINO GenAI 2026.4 loads, found by trying each (tests/unit/models/test_gguf_engine.py tries them again).
+# What OpenVINO GenAI 2026.4 loads, found by trying each (test_gguf_engine.py tries them again).
 READABLE_ARCHITECTURES = ("llama", "qwen2", "qwen3")
 READABLE_TYPES = ("F16", "Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q6_K")
 READABLE_TOKENIZER = "gpt2"  # byte-level BPE
+_NEEDED_KEYS = (
+    "general.file_type", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type",
+    "tokenizer.ggml.merges", "tokenizer.ggml.eos_token_id",
+)  # fmt: skip
+_NEEDED_NUMBERS = ("block_count", "embedding_length", "attention.head_count")
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,10 @@ def _obstacle(header: GgufHeader) -> str:
         return f"Its tokenizer is of kind {tokenizer!r}; readable is {READABLE_TOKENIZER!r} (byte-level BPE)."
     if header.metadata.get("split.count", 0):
         return "It is one part of a file that was split."
-    if "general.file_type" not in header.metadata:
-        return "It does not state its file type (key 'general.file_type')."
+    missing = [key for key in _NEEDED_KEYS if key not in header.metadata]
+    missing += [f"{header.architecture}.{name}" for name in _NEEDED_NUMBERS if not header.number(name)]
+    if missing:
+        return f"Its metadata lacks {', '.join(map(repr, missing))}."
     unreadable = sorted(header.types - set(READABLE_TYPES))
     if unreadable:
         return f"It holds tensors of type {', '.join(unreadable)}; readable are {', '.join(READABLE_TYPES)}."

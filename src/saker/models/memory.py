@@ -2,7 +2,7 @@
 
 memory = weights + runtime + keys and values
   weights           bytes of the weights as the engine holds them
-  runtime           the engine's process without a model, measured (see RUNTIME_BYTES)
+  runtime           the engine's process beside the weights, measured (see RUNTIME_BYTES)
   keys and values   2 x layers x key-value heads x head size x 2 bytes, for each token
 """
 
@@ -17,7 +17,7 @@ from saker.models.gguf import GgufHeader
 KV_BYTES = 2  # of one number; the engines keep 16 bits or fewer unless a deployment asks for fp32
 
 RUNTIME_BYTES: Mapping[EngineName, int] = {
-    # Resident memory of a worker that served the 1 MB embedded model, rounded up.
+    # Measured with models of 1 MB: 130 and 430 MB resident; the rest is for activations and for larger libraries.
     "genai": 300_000_000,
     "transformers": 700_000_000,
     "fake": 60_000_000,

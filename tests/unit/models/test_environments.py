@@ -142,3 +142,13 @@ async def test_pip_arguments_that_cannot_be_read_are_refused(tmp_path: Path) -> 
 )
 def test_pips_output_becomes_progress(line: str, expected: str) -> None:
     assert expected == _progress_message(line)
+
+
+@pytest.mark.real
+async def test_an_installation_that_fails_says_why_and_counts_as_incomplete(tmp_path: Path) -> None:
+    environments = EngineEnvironments(tmp_path, pip_args="--no-such-option")
+
+    with pytest.raises(Unavailable, match=r"pip could not install.*no such option.*SAKER_PIP_ARGS"):
+        await environments.install("torch", lambda p: None)
+
+    assert "incomplete" == environments.status("torch").state

@@ -45,7 +45,8 @@ def test_a_file_that_was_cut_short_is_refused(file: Path, kept: int) -> None:
         ({"general.architecture": "gemma"}, "architecture is 'gemma'; readable are llama, qwen2, qwen3"),
         ({"tokenizer.ggml.model": "llama"}, "tokenizer is of kind 'llama'"),
         ({"llama.rope.scaling.type": "yarn"}, "RoPE scaling"),
-        ({"general.file_type": None}, "does not state its file type"),
+        ({"general.file_type": None}, "metadata lacks 'general.file_type'"),
+        ({"tokenizer.ggml.merges": None, "llama.block_count": 0}, "'tokenizer.ggml.merges', 'llama.block_count'"),
         ({"split.count": 3}, "one part of a file"),
     ],
 )
