@@ -7,11 +7,11 @@ import signal
 import sys
 from types import FrameType
 
-from bench import engine, gateway, start
+from bench import engine, gateway, perplexity, start
 from bench.paths import CACHE
 from bench.report import Part, save, show
 
-PARTS = {"gateway": gateway.measure, "start": start.measure, "engine": engine.measure}
+PARTS = {"gateway": gateway.measure, "start": start.measure, "engine": engine.measure, "perplexity": perplexity.measure}
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ class Settings:
     body_timeout_s: float = _setting(30.0, "Time for a client to send the next part of a body.", _positive, "above 0")
     max_connections: int = _setting(2048, "Open connections; more are answered 503.", _positive, "above 0")
     invoke_timeout_s: float = _setting(
-        600.0, "Time for one answer of a model, from first to last token.", _positive, "> 0"
+        600.0, "Time to wait for one answer of a model, from first to last token.", _positive, "> 0"
     )
     hold_s: float = _setting(
         60.0, "How long a request waits for a replica when an endpoint has none ready.", lambda v: v >= 0, "0 or above"

@@ -24,6 +24,9 @@ from saker.serving.endpoints import Endpoints
 from saker.serving.planner import Planner
 from saker.serving.records import Records
 
+RETRY_S = 5.0
+"""Pause after a fault of the controller's own."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -90,10 +93,8 @@ class Controller:
             waiter = asyncio.create_task(changed.wait())
             try:
                 await asyncio.wait({work, waiter}, return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    self._settle(name, work)
-                    if self._records.find(name) is not None:
-                        await waiter
+                if work.done() and self._records.find(name) is not None:
+                    await asyncio.wait({waiter}, timeout=RETRY_S if self._has_failed(name, work) else None)
             finally:
                 for task in (work, waiter):
                     task.cancel()
@@ -101,10 +102,12 @@ class Controller:
         self._changed.pop(name, None)
         self._tasks.pop(name, None)
 
-    def _settle(self, name: str, work: asyncio.Task[None]) -> None:
-        """Report a fault of our own; the endpoint's state has been stored by then where that was possible."""
-        if not work.cancelled() and (error := work.exception()) is not None:
-            _log.error("endpoint %s: the controller failed", name, exc_info=error)
+    def _has_failed(self, name: str, work: asyncio.Task[None]) -> bool:
+        """Whether a fault of our own ended the work, such as a full disk under the database; it is tried again then."""
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            _log.error("endpoint %s: the controller failed; it tries again", name, exc_info=error)
+        return error is not None
 
     async def _converge(self, name: str) -> None:
         endpoint = self._records.find(name)
@@ -116,7 +119,20 @@ class Controller:
         elif endpoint.status in lifecycle.COMING_UP:
             deployment = lifecycle.wanted_deployment(endpoint)
             assert deployment is not None  # every state that comes up has one
+            await self._keep_up(endpoint)
             await self._bring_up(name, deployment)
+
+    async def _keep_up(self, endpoint: Endpoint) -> None:
+        """Run what requests are routed to while something else comes up: after a restart it has to be started too."""
+        current, target = endpoint.current, endpoint.target
+        running = {key.deployment for key in _of(endpoint.name, self._fleet.keys())}
+        if current is None or target is None or current.id in running | {target.id}:
+            return
+        try:
+            for key, set_ in (await self._plan(endpoint.name, current)).items():
+                self._fleet.want(key, set_)
+        except SakerError as error:  # it serves no requests then, and the update goes on
+            self._report(endpoint.name, f"{current.config_name} could not be kept up: {error}")
 
     async def _bring_up(self, name: str, deployment: Deployment) -> None:
         try:

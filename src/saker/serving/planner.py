@@ -12,7 +12,7 @@ from saker.models.base import ModelPreparer, Preparation, PreparedModel, Progres
 from saker.models.environments import EngineEnvironments
 from saker.models.source import ModelSource
 from saker.serving.base import DeployedVariant
-from saker.serving.container import ModelPlan, read_container
+from saker.serving.container import ModelPlan, read_container, unknown_variables
 from saker.settings import Secret, Settings
 
 Report = Callable[[str], None]
@@ -37,6 +37,8 @@ class Planner:
         prepared = await self._models.prepare(self._preparation(plan), _reporter(report))
         for note in prepared.notes:
             report(note)
+        for name in unknown_variables(deployed.container.environment):
+            report(f"warning: nothing here honours {name!r}; SAKER_STRICT_ENV=warn lets it pass.")
         return Wanted(self._spec(plan, prepared), deployed.variant.count)
 
     def _preparation(self, plan: ModelPlan) -> Preparation:

@@ -83,6 +83,7 @@ class Registry(Generic[R]):
         async with self._lock:
             if self.has_arn(self.arn(record.name)):  # names that differ in case only would share their tags
                 raise AlreadyExists(f'Cannot create already existing {self._noun} "{self.arn(record.name)}".')
+            await self._tags.remove(self.arn(record.name))  # a creation that was cut off here may have left some
             await self._tags.add(self.arn(record.name), tags)
             await self._records.insert(record)
         return record

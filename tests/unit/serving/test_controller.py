@@ -382,6 +382,58 @@ async def test_failed_endpoints_stay_failed_over_a_restart(tmp_path: Path) -> No
         assert second.stores.status() == "Failed"
 
 
+async def test_a_restart_tries_again_what_could_not_be_brought_back(tmp_path: Path) -> None:
+    async with open_platform(tmp_path, ScriptedLauncher(auto_ready=True)) as first:
+        await create(first)
+    preparer = FakePreparer()
+    preparer.fail("m", NotFound("The disk is not mounted."))
+    async with open_platform(tmp_path, ScriptedLauncher(), preparer) as second:
+        await reach(second, "Failed")
+
+    async with open_platform(tmp_path, ScriptedLauncher(auto_ready=True)) as third:
+        await reach(third, "InService")
+
+        assert third.stores.endpoint().failure_reason == ""
+
+
+async def test_a_restart_in_the_middle_of_an_update_keeps_the_old_one_serving(tmp_path: Path) -> None:
+    await interrupt(tmp_path, "updating")
+
+    launcher = ScriptedLauncher()
+    async with open_platform(tmp_path, launcher) as platform:
+        await until(lambda: len(launcher.workers) == 2)
+        old = platform.stores.endpoint().current
+        assert old is not None
+        launcher.workers[0].become_ready()
+        await until(lambda: platform.fleet.status(platform.key()).ready == 1)
+        meanwhile = platform.stores.endpoint()
+        launcher.workers[1].become_ready()
+        await reach(platform, "InService")
+
+        assert (EndpointStatus.UPDATING, old) == (meanwhile.status, meanwhile.current)
+        assert platform.stores.endpoint().current != old
+
+
+async def test_a_change_that_cannot_be_stored_is_tried_again(
+    platform: Platform, launcher: ScriptedLauncher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk must not leave an endpoint in between for good."""
+    monkeypatch.setattr("saker.serving.controller.RETRY_S", 0.01)
+    transition = platform.stores.endpoints.transition
+    failures = iter([OSError("No space left on device")] * 2)
+
+    async def fail_at_first(name: str, change: object) -> object:
+        if (error := next(failures, None)) is not None:
+            raise error
+        return await transition(name, change)  # type: ignore[arg-type]  # passed through as it came
+
+    monkeypatch.setattr(platform.stores.endpoints, "transition", fail_at_first)
+
+    await create(platform)
+
+    assert "No space left" in caplog.text
+
+
 async def interrupt(folder: Path, point: str) -> None:
     """Leave an endpoint in the middle of something, as the end of the process would."""
     async with AsyncExitStack() as stack:
