@@ -197,7 +197,7 @@ class Service:
 
 def locate(settings: Settings) -> Settings:
     """The settings with the port of the platform that holds the data folder, unless the command line names one."""
-    if settings.sources.get("port") == "command line":
+    if settings.sources.get("port") == "command line" and settings.port:
         return settings
     holder = FolderLock(settings.home).holder()
     return dataclasses.replace(settings, port=holder.port) if holder is not None and holder.port else settings

@@ -73,7 +73,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     assert parameter.name is not None
-    if value not in (None, False):
+    if value is not None and value is not False:  # port 0 is a value
         context.ensure_object(dict)[parameter.name] = value
     return value
 

@@ -59,7 +59,7 @@ def _start(settings: Settings, arguments: list[str], timeout_s: float) -> None:
 
     from saker.cli import daemon, output
 
-    output.note(f"Waiting for {settings.url}/health (log: {daemon.log_path(settings)})")
+    output.note(f"Waiting for the platform to answer (log: {daemon.log_path(settings)})")
     holder = daemon.start(settings, arguments, timeout_s=timeout_s)
     url = dataclasses.replace(settings, port=holder.port).url
     home = _home_option(settings)
