@@ -86,7 +86,7 @@ class EngineEnvironments:
             pip_args: Further arguments for pip, as on a command line: another index, a proxy, a constraints file.
             package: The `saker` package that engine processes run; None is the running one.
         """
-        self.home = home
+        self.home = home.absolute()
         self._pip_args = pip_args
         self._package = package or Path(saker.__file__).parent
 
