@@ -125,12 +125,13 @@ def deploy(client: Any, name: str, model: Path, *, count: int = 1, wait: bool = 
         client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
 
-def wait_until(sagemaker: Any, name: str, status: str) -> dict[str, Any]:
+def wait_until(sagemaker: Any, name: str, status: str, seconds: float = 30) -> dict[str, Any]:
     """The endpoint's description once it has this status."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + seconds
     while True:
         described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
         if described["EndpointStatus"] == status:
             return described
         assert time.monotonic() < end, described
+        assert described["EndpointStatus"] != "Failed", described["FailureReason"]
         time.sleep(0.05)
