@@ -25,13 +25,13 @@ DONE = "[DONE]"
 
 
 @click.command()
-@platform_options
 @endpoint_argument
 @click.option("--system", help="Instructions that stand before the conversation.")
 @click.option("--max-tokens", type=int, help="The longest answer, in tokens.")
 @click.option("--temperature", type=float, help="0 takes the likeliest tokens. Default: 1.")
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens that make up this share.")
 @click.option("--seed", type=int, help="The same seed draws the same answers.")
+@platform_options
 def command(settings: Settings, /, name: str, system: str | None, **given: Any) -> None:
     """Talk with a model.
 

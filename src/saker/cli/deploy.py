@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saker.cli.options import platform_options, yes_option
+from saker.cli.options import platform_options
 
 if TYPE_CHECKING:
     from saker.cli.client import Client
@@ -30,7 +30,6 @@ VARIABLES = {
 
 
 @click.command()
-@platform_options
 @click.argument("model", metavar="MODEL")
 @click.option("--endpoint", "-e", metavar="NAME", help="The endpoint's name. Default: made of the model's name.")
 @click.option("--engine", type=click.Choice(ENGINES), help="Default: the fastest that can load the model.")
@@ -45,7 +44,7 @@ VARIABLES = {
 @click.option("--instance-type", default="ml.m5.large", help="Stored and shown; replicas run on this machine.")
 @click.option("--update", is_flag=True, help="Replace what an endpoint of that name serves, without asking.")
 @click.option("--wait/--no-wait", default=True, help="Whether to wait until it serves. Default: wait.")
-@yes_option
+@platform_options
 def command(settings: Settings, /, model: str, **given: Any) -> None:
     """Deploy a model: a folder, a GGUF file or a hub id.
 
@@ -63,7 +62,7 @@ def command(settings: Settings, /, model: str, **given: Any) -> None:
     plan = make_plan(model, given)
     is_update = deployment.exists(client, plan.endpoint)
     if is_update and not given["update"]:
-        _ask(plan.endpoint, is_agreed=given["is_agreed"])
+        _ask(plan.endpoint)
     try:
         with watch.progress(f"Deploying {model} as {plan.endpoint!r}") as tell:
             deployment.deploy(client, plan, tell, is_update=is_update, waits=given["wait"])
@@ -122,11 +121,9 @@ def _split(variable: str) -> tuple[str, str]:
     return name, value
 
 
-def _ask(endpoint: str, *, is_agreed: bool) -> None:
+def _ask(endpoint: str) -> None:
     import sys
 
-    if is_agreed:
-        return
     if not sys.stdin.isatty():
         from saker.core.errors import AlreadyExists
 

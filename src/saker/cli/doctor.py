@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@platform_options
 @click.option("--offline", "is_offline", is_flag=True, help="Leave out what needs a network.")
 @json_option
+@platform_options
 def command(settings: Settings, is_offline: bool, as_json: bool) -> None:
     """Check this machine and the platform, and say the fixes.
 

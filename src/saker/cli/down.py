@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@platform_options
 @click.option(
     "--timeout", "timeout_s", type=float, default=60.0, show_default=True, help="Seconds to wait for its end."
 )
+@platform_options
 def command(settings: Settings, timeout_s: float) -> None:
     """Stop the platform.
 

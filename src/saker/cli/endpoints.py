@@ -22,8 +22,8 @@ def command() -> None:
 
 
 @command.command("list")
-@platform_options
 @json_option
+@platform_options
 def list_endpoints(settings: Settings, as_json: bool) -> None:
     """List endpoints, newest first."""
     from saker.cli import output
@@ -39,11 +39,11 @@ def list_endpoints(settings: Settings, as_json: bool) -> None:
 
 
 @command.command("describe")
-@platform_options
 @endpoint_argument
 @json_option
+@platform_options
 def describe_endpoint(settings: Settings, name: str, as_json: bool) -> None:
-    """Show an endpoint with its variants, and the models behind them."""
+    """Show an endpoint's state and its variants."""
     from saker.cli import output
     from saker.cli.client import Client
 
@@ -56,12 +56,12 @@ def describe_endpoint(settings: Settings, name: str, as_json: bool) -> None:
 
 
 @command.command("logs")
-@platform_options
 @endpoint_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines as they are written, until Ctrl-C.")
 @click.option("--tail", "-n", type=click.IntRange(0), default=100, show_default=True, help="Lines from the end.")
 @click.option("--replica", help="Only the stream whose name ends so; 'deployment' is the deployments' own.")
 @json_option
+@platform_options
 def show_logs(settings: Settings, name: str, follow: bool, tail: int, replica: str | None, as_json: bool) -> None:
     """Show what an endpoint's replicas and deployments have written."""
     from saker.cli.client import Client
@@ -71,9 +71,9 @@ def show_logs(settings: Settings, name: str, follow: bool, tail: int, replica: s
 
 
 @command.command("wait")
-@platform_options
 @endpoint_argument
 @click.option("--timeout", "timeout_s", type=float, help="Seconds. Default: as long as it changes.")
+@platform_options
 def wait(settings: Settings, name: str, timeout_s: float | None) -> None:
     """Wait until an endpoint serves. The exit code is 1 when it fails to."""
     from saker.cli.client import Client
@@ -83,11 +83,11 @@ def wait(settings: Settings, name: str, timeout_s: float | None) -> None:
 
 
 @command.command("scale")
-@platform_options
 @endpoint_argument
 @click.option("--count", type=click.IntRange(0), required=True, help="Replicas.")
 @click.option("--variant", help="The production variant. Default: the only one.")
 @wait_option
+@platform_options
 def scale(settings: Settings, name: str, count: int, variant: str | None, wait: bool) -> None:
     """Change how many replicas an endpoint has."""
     from saker.cli.client import Client
@@ -102,10 +102,10 @@ def scale(settings: Settings, name: str, count: int, variant: str | None, wait: 
 
 
 @command.command("delete")
-@platform_options
 @click.argument("names", nargs=-1, required=True, shell_complete=complete_endpoint)
 @yes_option
 @wait_option
+@platform_options
 def delete_endpoints(settings: Settings, names: tuple[str, ...], is_agreed: bool, wait: bool) -> None:
     """Delete endpoints; with them what `saker deploy` made for them."""
     from saker.cli import deployment, watch
@@ -115,10 +115,10 @@ def delete_endpoints(settings: Settings, names: tuple[str, ...], is_agreed: bool
     configs = {name: client.sagemaker("describe_endpoint", EndpointName=name)["EndpointConfigName"] for name in names}
     if not is_agreed:
         _agree(names)
-    for name in names:
+    for name, config in configs.items():
         client.sagemaker("delete_endpoint", EndpointName=name)
-        deployment.remove_made(client, configs[name])
-    for name in names:
+        deployment.remove_made(client, config)
+    for name in configs:
         if wait:
             watch.wait_until_gone(client, name)
         click.echo(f"Endpoint {name!r} {'is' if wait else 'is being'} deleted.")

@@ -24,8 +24,8 @@ def command() -> None:
 
 
 @command.command("install")
-@platform_options
 @click.argument("name")
+@platform_options
 def install(settings: Settings, name: str) -> None:
     """Make environment NAME; a finished one is left as it is. Takes minutes and gigabytes."""
     import asyncio
@@ -37,8 +37,8 @@ def install(settings: Settings, name: str) -> None:
 
 
 @command.command("status")
-@platform_options
 @json_option
+@platform_options
 def status(settings: Settings, as_json: bool) -> None:
     """List the environments, and what is installed in them."""
     from dataclasses import asdict
@@ -58,9 +58,9 @@ def status(settings: Settings, as_json: bool) -> None:
 
 
 @command.command("remove")
-@platform_options
 @click.argument("name")
 @yes_option
+@platform_options
 def remove(settings: Settings, name: str, is_agreed: bool) -> None:
     """Delete environment NAME. Endpoints whose engine needs it fail at their next start."""
     environments = _environments(settings)

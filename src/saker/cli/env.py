@@ -29,7 +29,6 @@ Render = Callable[[Mapping[str, str]], list[str]]
 
 
 @click.command()
-@platform_options
 @click.option(
     "--sh", "shell", flag_value="sh", default="sh", help="For bash, zsh and other POSIX shells (the default)."
 )
@@ -37,6 +36,7 @@ Render = Callable[[Mapping[str, str]], list[str]]
 @click.option("--powershell", "shell", flag_value="powershell", help="For PowerShell.")
 @click.option("--dotenv", "shell", flag_value="dotenv", help="As an .env file.")
 @click.option("--json", "shell", flag_value="json", help="As a JSON object; null where a variable must not be set.")
+@platform_options
 def command(settings: Settings, shell: str) -> None:
     """Print what points AWS and OpenAI clients at the platform.
 

@@ -12,8 +12,10 @@ import click
 from saker.cli.options import endpoint_argument, platform_options
 
 if TYPE_CHECKING:
-    from saker.cli.client import Client
+    from saker.cli.client import Client, Service
     from saker.settings import Settings
+
+MARGIN_S = 10.0
 
 PARAMETERS = (
     *("max_new_tokens", "temperature", "top_p", "top_k", "typical_p", "repetition_penalty", "frequency_penalty"),
@@ -23,7 +25,6 @@ PARAMETERS = (
 
 
 @click.command()
-@platform_options
 @endpoint_argument
 @click.argument("text", required=False)
 @click.option("--max-new-tokens", "-n", type=int, help="The longest answer, in tokens. Default: 100.")
@@ -42,6 +43,7 @@ PARAMETERS = (
 @click.option("--variant", help="The production variant to ask, instead of one by weight.")
 @click.option("--stream/--no-stream", default=None, help="Print tokens as they come. Default: in a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the response as it came.")
+@platform_options
 def command(
     settings: Settings,
     /,
@@ -105,11 +107,17 @@ def _body(prompt: str, given: dict[str, Any]) -> bytes:
 def _invoke(client: Client, members: dict[str, Any], *, as_json: bool) -> None:
     from saker.cli import output
 
-    runtime = client.aws("sagemaker-runtime", read_timeout_s=client.settings.invoke_timeout_s)
+    runtime = _runtime(client)
     response = runtime("invoke_endpoint", **members)
     with runtime.errors():
         body = response["Body"].read().decode()
     click.echo(body if as_json else output.printable(json.loads(body)[0]["generated_text"]))
+
+
+def _runtime(client: Client) -> Service:
+    """SageMaker's runtime, with more patience than the platform's own, so that its error comes first."""
+    settings = client.settings
+    return client.aws("sagemaker-runtime", read_timeout_s=settings.hold_s + settings.invoke_timeout_s + MARGIN_S)
 
 
 def _stream(client: Client, members: dict[str, Any], *, as_json: bool, with_prompt: str | None) -> None:
@@ -132,7 +140,7 @@ def _events(client: Client, members: dict[str, Any]) -> Iterator[str]:
     """The data of the server-sent events in the response stream."""
     from saker.cli import sse
 
-    runtime = client.aws("sagemaker-runtime", read_timeout_s=client.settings.invoke_timeout_s)
+    runtime = _runtime(client)
     response = runtime("invoke_endpoint_with_response_stream", **members)
     with runtime.errors():
         yield from sse.data(part["PayloadPart"]["Bytes"] for part in response["Body"])

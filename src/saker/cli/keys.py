@@ -20,9 +20,9 @@ def command() -> None:
 
 
 @command.command("create")
-@platform_options
 @click.argument("name")
 @json_option
+@platform_options
 def create_key(settings: Settings, name: str, as_json: bool) -> None:
     """Make a key for NAME and show its secrets, this once."""
     from saker.cli import output
@@ -44,8 +44,8 @@ def create_key(settings: Settings, name: str, as_json: bool) -> None:
 
 
 @command.command("list")
-@platform_options
 @json_option
+@platform_options
 def list_keys(settings: Settings, as_json: bool) -> None:
     """List all keys but the root's, the revoked ones too."""
     from datetime import datetime
@@ -65,8 +65,8 @@ def list_keys(settings: Settings, as_json: bool) -> None:
 
 
 @command.command("revoke")
-@platform_options
 @click.argument("key_id", metavar="ID")
+@platform_options
 def revoke_key(settings: Settings, key_id: str) -> None:
     """Make key ID worthless from now on."""
     from saker.cli.client import Client

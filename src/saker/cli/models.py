@@ -19,8 +19,8 @@ def command() -> None:
 
 
 @command.command("list")
-@platform_options
 @json_option
+@platform_options
 def list_models(settings: Settings, as_json: bool) -> None:
     """List models, newest first."""
     from saker.cli import output
@@ -37,8 +37,8 @@ def list_models(settings: Settings, as_json: bool) -> None:
 
 
 @command.command("delete")
-@platform_options
 @click.argument("names", nargs=-1, required=True)
+@platform_options
 def delete_models(settings: Settings, names: tuple[str, ...]) -> None:
     """Delete models by name."""
     from saker.cli.client import Client

@@ -22,8 +22,8 @@ def command() -> None:
 
 
 @command.command("show")
-@platform_options
 @json_option
+@platform_options
 def show(settings: Settings, as_json: bool) -> None:
     """Show every setting. A running platform keeps those that it was started with."""
     from saker.cli import output

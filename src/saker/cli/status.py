@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@platform_options
 @json_option
+@platform_options
 def command(settings: Settings, as_json: bool) -> None:
     """Show whether the platform runs, and its endpoints.
 

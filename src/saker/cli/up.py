@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@home_options
 @click.option("--host", help="The address to listen on. Default: 127.0.0.1, which only this machine reaches.")
 @click.option("--demo/--no-demo", default=None, help="Whether the first start deploys the embedded model as 'demo'.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Default: info.")
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", "timeout_s", type=float, default=60.0, show_default=True, help="With --detach: seconds to wait."
 )
+@home_options
 def command(host: str | None, demo: bool | None, log_level: str | None, detach: bool, timeout_s: float) -> None:
     """Start the platform.
 
@@ -33,6 +33,7 @@ def command(host: str | None, demo: bool | None, log_level: str | None, detach: 
     if detach:
         _start(settings, _arguments(settings, overrides), timeout_s)
         return
+    _hint(settings)
     from saker.app import serve
 
     serve(settings)
@@ -52,6 +53,20 @@ def _check(settings: Settings) -> None:
             fix=f"Use it, stop it with `saker down{_home_option(settings)}`, or name another folder with --home.",
         )
     ports.check_free(settings)
+
+
+def _hint(settings: Settings) -> None:
+    """Tell a person at the terminal what to do meanwhile; a supervisor's log holds only the log."""
+    import sys
+
+    if sys.stderr.isatty():
+        home = _home_option(settings)
+        click.echo(
+            f"Ctrl-C ends it. Meanwhile, in another shell:\n"
+            f'  eval "$(saker env{home})"\n'
+            f'  saker invoke demo "Once upon a time"{home}\n',
+            err=True,
+        )
 
 
 def _start(settings: Settings, arguments: list[str], timeout_s: float) -> None:
