@@ -112,10 +112,10 @@ def _route_template(candidates: Iterable[Service], request: Request) -> Call | N
 
 def _has_dot_segments(request: Request) -> bool:
     """Whether the path would read differently once normalized; SigV4 signs it normalized, except for S3."""
-    scope = find_scope(request)
-    if scope is not None and scope.service == "s3":
+    if "/." not in request.raw_path or {".", ".."}.isdisjoint(request.raw_path.split("/")):
         return False
-    return "/." in request.raw_path and not {".", ".."}.isdisjoint(request.raw_path.split("/"))
+    scope = find_scope(request)
+    return scope is None or scope.service != "s3"
 
 
 def _call(service: Service, protocol: WireProtocol, name: str, uri: dict[str, str] | None = None) -> Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from urllib.parse import parse_qsl
 
 
@@ -20,6 +21,8 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case; a header sent twice is joined with ",", as SigV4 joins it."""
     body: bytes = b""
+    route: Any = None
+    """Where the door that took the request found it to lead, so that it looks only once."""
 
     @cached_property
     def parameters(self) -> dict[str, list[str]]:

@@ -85,7 +85,7 @@ class AwsDoor:
             InvalidInput: No such operation, or its parameters do not fit its model.
             Unsupported: AWS has the operation and Saker has not.
         """
-        wire = route(self._catalog, request)
+        wire = self._route(request)
         operation = self._operations.get((wire.service, wire.name))
         if operation is None:
             raise Unsupported(
@@ -116,9 +116,15 @@ class AwsDoor:
                 path = http["requestUri"].replace("{", "").replace("}", "")
                 yield Sample(f"{service}:{name}", Request(http["method"], path, "", headers, b"{}"))
 
+    def _route(self, request: Request) -> WireCall:
+        if request.route is None:
+            request.route = route(self._catalog, request)
+        found: WireCall = request.route
+        return found
+
     def _dialect(self, request: Request) -> Dialect:
         try:
-            return route(self._catalog, request)
+            return self._route(request)
         except SakerError:
             return guess_dialect(self._catalog, request)
 
