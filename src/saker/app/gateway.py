@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from saker.access import allow
 from saker.app.body import BodyReader, ClientGone
@@ -21,6 +21,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+T = TypeVar("T")
 
 _NOBODY = Principal(account_id="", arn="", key_id="")
 """Who calls where no credentials are needed."""
@@ -90,26 +91,26 @@ def _head(scope: Scope) -> Request:
     )
 
 
-async def _unless_gone(work: Coroutine[Any, Any, Response], receive: Receive) -> Response:
+async def _unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     """The work's result; the work is cancelled when the client leaves, so that it frees what it holds.
 
     Raises:
         ClientGone: The client left first.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None  # a server runs each request in one
     watcher = asyncio.ensure_future(_watch(receive, task))
     try:
-        return await task
+        return await work
     except asyncio.CancelledError:
-        if watcher.done() and task.cancelled():
+        if watcher.done() and not task.uncancel():
             raise ClientGone from None
-        task.cancel()  # it was this request that was cancelled: the server is shutting down
-        raise
+        raise  # it was this request that was cancelled: the server is shutting down
     finally:
         watcher.cancel()
 
 
-async def _watch(receive: Receive, task: asyncio.Future[Any]) -> None:
+async def _watch(receive: Receive, task: asyncio.Task[Any]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     task.cancel()
@@ -123,16 +124,7 @@ async def _send(response: Response, send: Send, receive: Receive) -> None:
         await send({"type": "http.response.body", "body": response.body})
         return
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    pump = asyncio.ensure_future(_pump(response.body, send))
-    watcher = asyncio.ensure_future(_watch(receive, pump))
-    try:
-        await pump
-    except asyncio.CancelledError:
-        if not (watcher.done() and pump.cancelled()):
-            pump.cancel()
-            raise
-    finally:
-        watcher.cancel()
+    await _unless_gone(_pump(response.body, send), receive)
 
 
 async def _pump(parts: AsyncIterator[bytes], send: Send) -> None:
