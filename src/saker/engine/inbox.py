@@ -22,6 +22,8 @@ class Inbox:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._arrivals = select.poll()
+        self._arrivals.register(connection, select.POLLIN)
         self._chunk = bytearray(_READ_BYTES)
         self._pending = bytearray()
 
@@ -35,10 +37,10 @@ class Inbox:
             EOFError: The gateway has gone.
             ValueError, msgspec.ValidationError, msgspec.DecodeError: It sent something that is no command.
         """
-        try:
-            count = self._connection.recv_into(self._chunk, 0, 0 if wait else socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        if not wait and not self._arrivals.poll(0):
             return []
+        try:
+            count = self._connection.recv_into(self._chunk)
         except OSError as error:  # a reset is an end of file, too
             raise EOFError from error
         if not count:
