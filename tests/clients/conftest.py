@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.terminal import Terminal
+from support.shell import Shell
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SAKER = str(REPOSITORY / ".venv" / "bin" / "saker")
@@ -36,8 +36,8 @@ def platform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     subprocess.run([SAKER, "up", "--detach"], env=environment, check=True, timeout=60)
     try:
         script = subprocess.run([SAKER, "env"], env=environment, check=True, capture_output=True, text=True, timeout=30)
-        shell = f"{script.stdout}\nexec env -0"
-        done = subprocess.run(["sh", "-c", shell], env=environment, check=True, capture_output=True, text=True)
+        script_line = f"{script.stdout}\nexec env -0"
+        done = subprocess.run(["sh", "-c", script_line], env=environment, check=True, capture_output=True, text=True)
         exported = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
         path = f"{Path(sys.executable).parent}{os.pathsep}{exported['PATH']}"
         waited = [SAKER, "endpoints", "wait", "demo"]
@@ -48,9 +48,9 @@ def platform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 @pytest.fixture
-def terminal(platform_environment: dict[str, str], tmp_path: Path) -> Terminal:
+def shell(platform_environment: dict[str, str], tmp_path: Path) -> Shell:
     """Runs commands as typed."""
-    return Terminal(platform_environment, tmp_path)
+    return Shell(platform_environment, tmp_path)
 
 
 @pytest.fixture

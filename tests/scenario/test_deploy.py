@@ -53,7 +53,7 @@ def answer(live: LivePlatform, name: str) -> str:
 
 def deploy_id(live: LivePlatform, name: str, model: str, **environment: str) -> Any:
     client = live.client("sagemaker")
-    deploy(client, name, Path(model), wait=False, **({"HF_MODEL_ID": model} | environment))
+    deploy(client, name, Path(model), wait=False, environment={"HF_MODEL_ID": model} | environment)
     return client
 
 
@@ -103,7 +103,7 @@ def test_a_folder_of_safetensors_answers_as_transformers_does(live: LivePlatform
     client = live.client("sagemaker")
     exact = {"SAKER_ENGINE": engine, "SAKER_PRECISION": "fp32", "SAKER_WEIGHT_FORMAT": "fp32"}
 
-    deploy(client, f"story-{engine}", folder, wait=False, **exact)
+    deploy(client, f"story-{engine}", folder, wait=False, environment=exact)
     wait_until(client, f"story-{engine}", "InService", seconds=180)
 
     assert answer(live, f"story-{engine}").startswith(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,9 +113,17 @@ def write_fake_model(folder: Path, **fields: Any) -> Path:
     return folder
 
 
-def deploy(client: Any, name: str, model: Path, *, count: int = 1, wait: bool = True, **environment: str) -> None:
+def deploy(
+    client: Any,
+    name: str,
+    model: Path,
+    *,
+    count: int = 1,
+    wait: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Model, configuration and endpoint of one name through a SageMaker client."""
-    container = {"Image": "fake", "Environment": {"HF_MODEL_ID": str(model), **environment}}
+    container = {"Image": "fake", "Environment": {"HF_MODEL_ID": str(model)} | dict(environment or {})}
     client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::000000000000:role/r")
     variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": count}
     variant |= {"InstanceType": "ml.m5.large", "InitialVariantWeight": 1.0}

@@ -211,7 +211,7 @@ def test_an_endpoint_outlives_the_records_it_was_made_from(
 def test_a_misspelt_variable_fails_the_endpoint_and_is_told_the_right_word(
     sagemaker: Any, fake_model: Path, name: str
 ) -> None:
-    deploy(sagemaker, name, fake_model, wait=False, MAX_TOTEL_TOKENS="512")
+    deploy(sagemaker, name, fake_model, wait=False, environment={"MAX_TOTEL_TOKENS": "512"})
 
     reason = wait_until(sagemaker, name, "Failed")["FailureReason"]
 
