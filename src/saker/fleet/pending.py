@@ -43,6 +43,12 @@ class ChunkStream:
         self._error = error
         self._wake()
 
+    def give_up(self, error: SakerError) -> None:
+        """End with an error and free the request's slot, unless all chunks have come."""
+        if self._left:
+            self._forget()
+            self.fail(error)
+
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
