@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from typing import Any
 
 from saker.aws import timestamps
@@ -47,24 +48,20 @@ class _Stream:
 
     def _initial_response(self, result: dict[str, Any]) -> bytes:
         members = [(name, member) for name, member in self._output.members.items() if name != self._name]
-        return frame(encode_headers(self._head("event", "initial-response")), self._encode_members(members, result))
-
-    def _head(self, kind: str, name: str, content_type: str = "") -> dict[str, HeaderValue]:
-        return {
-            f":{kind}-type": name,
-            ":content-type": content_type or self._content_type,
-            ":message-type": kind,
-        }
+        head = _encode_head("event", "initial-response", self._content_type)
+        return frame(head, self._encode_members(members, result))
 
     def _event(self, event: dict[str, Any]) -> bytes:
         ((name, value),) = event.items()
         shape = self._events.members[name]
         content_type, payload = self._payload(shape, value)
-        head = self._head("exception" if shape.metadata.get("exception") else "event", name, content_type)
-        for member_name, member in shape.members.items():
-            if member.serialization.get("eventheader") and value.get(member_name) is not None:
-                head[member_name] = _header_value(member, value[member_name])
-        return frame(encode_headers(head), payload)
+        head = _encode_head("exception" if shape.metadata.get("exception") else "event", name, content_type)
+        own = {
+            member_name: _header_value(member, value[member_name])
+            for member_name, member in shape.members.items()
+            if member.serialization.get("eventheader") and value.get(member_name) is not None
+        }
+        return frame(head + encode_headers(own), payload)
 
     def _payload(self, shape: Any, value: dict[str, Any]) -> tuple[str, bytes]:
         """The content type and the bytes of an event's body."""
@@ -100,6 +97,11 @@ class _Stream:
             return self._event({code: {name: message} if name else {}})
         head: dict[str, HeaderValue] = {":error-code": code, ":error-message": message[:1024], ":message-type": "error"}
         return frame(encode_headers(head), b"")
+
+
+@lru_cache(maxsize=256)  # a stream's events all have the same few
+def _encode_head(kind: str, name: str, content_type: str) -> bytes:
+    return encode_headers({f":{kind}-type": name, ":content-type": content_type, ":message-type": kind})
 
 
 def _header_value(member: Any, value: Any) -> HeaderValue:
