@@ -43,14 +43,14 @@ def command(settings: Settings, shell: str) -> None:
     \b
     eval "$(saker env)"
     """
-    from saker.cli import output
+    from saker.cli import myself, output
     from saker.cli.client import locate, read_credentials
     from saker.storage.lock import FolderLock
 
     variables = make_variables(locate(settings), read_credentials(settings))
     if FolderLock(settings.home).holder() is None:
         output.note(f"# The platform does not run with data folder {settings.home}; start it with: saker up --detach")
-    for line in SHELLS[shell](variables):
+    for line in [*SHELLS[shell](variables), *myself.shell_function(shell)]:
         click.echo(line)
 
 

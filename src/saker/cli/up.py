@@ -59,11 +59,13 @@ def _hint(settings: Settings) -> None:
     """Tell a person at the terminal what to do meanwhile; a supervisor's log holds only the log."""
     import sys
 
+    from saker.cli import myself
+
     if sys.stderr.isatty():
         home = _home_option(settings)
         click.echo(
             f"Ctrl-C ends it. Meanwhile, in another shell:\n"
-            f'  eval "$(saker env{home})"\n'
+            f'  eval "$({myself.typed()} env{home})"\n'
             f'  saker invoke demo "Once upon a time"{home}\n',
             err=True,
         )
@@ -72,7 +74,7 @@ def _hint(settings: Settings) -> None:
 def _start(settings: Settings, arguments: list[str], timeout_s: float) -> None:
     import dataclasses
 
-    from saker.cli import daemon, output
+    from saker.cli import daemon, myself, output
 
     output.note(f"Waiting for the platform to answer (log: {daemon.log_path(settings)})")
     holder = daemon.start(settings, arguments, timeout_s=timeout_s)
@@ -81,7 +83,7 @@ def _start(settings: Settings, arguments: list[str], timeout_s: float) -> None:
     click.echo(
         f"The platform runs at {url} (process id {holder.pid}, data in {settings.home}).\n\n"
         f"Next:\n"
-        f'  eval "$(saker env{home})"\n'
+        f'  eval "$({myself.typed()} env{home})"\n'
         f"  saker endpoints{home}\n"
         f'  saker invoke demo "Once upon a time"{home}\n'
         f"  saker down{home}"
