@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -188,9 +188,8 @@ class WorkerProcess:
         return self.process.stderr.read()
 
 
-def wait_until(is_true: object, what: str, timeout_s: float = 20.0) -> None:
+def wait_until(is_true: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
     """Poll until a state is reached."""
-    assert callable(is_true)
     deadline = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < deadline, f"Not within {timeout_s} s: {what}"

@@ -11,7 +11,7 @@ import pytest
 
 from saker.engine.base import EngineOptions
 from saker.engine.messages import Cancel, Chunk, Embedded, Failed, GenerateRequest, Sampling
-from support.workers import WorkerProcess
+from support.workers import WorkerProcess, wait_until
 
 
 def fake(folder: Path, **model: object) -> WorkerProcess:
@@ -82,11 +82,12 @@ def test_half_a_frame_and_then_nothing_is_the_end_of_the_gateway(tmp_path: Path)
 
 
 def test_sigterm_ends_the_worker_with_0_even_while_loading(tmp_path: Path) -> None:
-    with fake(tmp_path) as probe:
-        probe.ready()  # the signal is handled from before the first report on
-        probe.process.send_signal(signal.SIGTERM)
+    with fake(tmp_path, load_s=600) as worker:
+        name = Path(f"/proc/{worker.process.pid}/comm")
+        wait_until(lambda: name.read_text().strip() == "saker-fake", "the worker has set itself up")
+        worker.process.send_signal(signal.SIGTERM)
 
-        assert probe.exit_code() == 0
+        assert worker.exit_code() == 0
 
 
 def test_sigint_is_left_to_the_gateway(tmp_path: Path) -> None:
