@@ -108,6 +108,7 @@ class Settings:
     log_level: str = _choice("info", "debug, info, warning or error.", "debug", "info", "warning", "error")
     hf_token: Secret = _setting(Secret(""), "Token for gated models; also read from HF_TOKEN.")
     hf_endpoint: str = _setting("https://huggingface.co", "The hub; also read from HF_ENDPOINT.")
+    install_engines: bool = _setting(True, "Whether a deployment may install the engine environment it needs, by pip.")
     pip_args: str = _setting("", "Further arguments for pip when `saker engines install` makes an environment.")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Where each value came from: "default", "command line", "environment SAKER_PORT", or the file's path."""

@@ -29,8 +29,8 @@ class LivePlatform:
 
     def __init__(self, home: Path, **settings: Any) -> None:
         self.listener = bind("127.0.0.1", 0)
-        overrides = {"home": home, "port": self.listener.getsockname()[1], "demo": False} | settings
-        self.settings: Settings = load(overrides, {})
+        place = {"home": home, "port": self.listener.getsockname()[1]}
+        self.settings: Settings = load(place | {"demo": False, "install_engines": False} | settings, {})
         self.platform: Platform
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop

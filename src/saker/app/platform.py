@@ -66,7 +66,9 @@ class Platform:
         self.endpoints = Endpoints(self.registry, self.endpoint_records, self.configs, self.models, clock)
         self.keys = KeyRing(database, root, load_master_key(settings.home), clock)
         self.fleet = Fleet(launcher, logs, Limits.of(settings), clock=clock)
-        environments = EngineEnvironments(settings.engines_folder, pip_args=settings.pip_args)
+        environments = EngineEnvironments(
+            settings.engines_folder, pip_args=settings.pip_args, installs_on_demand=settings.install_engines
+        )
         planner = Planner(ModelStore(settings.home / "models", environments), environments, settings)
         self.controller = Controller(self.endpoints, self.endpoint_records, planner, self.fleet, logs, clock)
         self.invoker = Invoker(self.endpoint_records, self.fleet, settings, settings.account_id)

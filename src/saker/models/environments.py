@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from saker.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from saker.core.ids import short_id
 from saker.core.suggest import did_you_mean
 from saker.models.base import ProgressCallback
+from saker.models.flights import SingleFlight
 from saker.models.process import HelperProcess, public_environment
 
 INSTALL_TIMEOUT_S = 3600.0
@@ -79,15 +81,20 @@ class EnvironmentStatus:
 class EngineEnvironments:
     """All engine environments under one folder."""
 
-    def __init__(self, home: Path, *, pip_args: str = "", package: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, *, pip_args: str = "", package: Path | None = None, installs_on_demand: bool = False
+    ) -> None:
         """
         Args:
             home: The folder that holds them, one sub-folder each.
             pip_args: Further arguments for pip, as on a command line: another index, a proxy, a constraints file.
             package: The `saker` package that engine processes run; None is the running one.
+            installs_on_demand: Whether `ensure` may install; otherwise a person has to.
         """
         self.home = home.absolute()
         self._pip_args = pip_args
+        self._installs_on_demand = installs_on_demand
+        self._installing: SingleFlight[EnvironmentStatus] = SingleFlight()
         self._package = package or Path(saker.__file__).parent
 
     @staticmethod
@@ -155,6 +162,18 @@ class EngineEnvironments:
             new.symlink_to(self._package)
             new.replace(link)
         return link.parent
+
+    async def ensure(self, name: str, progress: ProgressCallback) -> None:
+        """Install the environment when it is not ready and that is allowed; later callers join the first one's run.
+
+        Where it is not allowed nothing happens here, and `python` tells what to do.
+
+        Raises:
+            Unavailable: pip failed.
+            Conflict: A person is installing it at the moment.
+        """
+        if self._installs_on_demand and self.status(name).state != "ready":
+            await self._installing.run(name, partial(self.install, name), progress)
 
     async def install(self, name: str, progress: ProgressCallback) -> EnvironmentStatus:
         """Make the environment unless it is ready; a half-made or outdated one is made anew.

@@ -20,7 +20,7 @@ from typing import Any
 
 from saker.models.base import Preparation, PreparedModel, Progress, ProgressCallback
 from saker.models.check import Checkpoint, check_path, inspect
-from saker.models.convert import Conversion, available_memory
+from saker.models.convert import ENVIRONMENT, Conversion, available_memory
 from saker.models.environments import EngineEnvironments
 from saker.models.files import list_files, total_bytes
 from saker.models.fingerprint import hash_in_thread
@@ -173,6 +173,7 @@ class ModelStore:
     async def _convert(
         self, request: Preparation, checkpoint: Checkpoint, content: str, progress: ProgressCallback
     ) -> Path:
+        await self._environments.ensure(ENVIRONMENT, progress)
         conversion = Conversion(checkpoint, content, request.weight_format, request.trust_remote_code)
         folder = self._home / "converted" / conversion.key(self._environments)[:32]
 
@@ -230,7 +231,7 @@ class ModelStore:
 
     def _converters(self) -> list[str] | None:
         """The versions that convert at present; None without a conversion environment, whose absence spoils nothing."""
-        status = self._environments.status("torch")
+        status = self._environments.status(ENVIRONMENT)
         return [f"{name}=={version}" for name, version in sorted(status.versions.items())] or None
 
 

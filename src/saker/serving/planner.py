@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from saker.engine.base import EngineOptions
 from saker.fleet.base import ReplicaSpec, Wanted
 from saker.models.base import ModelPreparer, Preparation, PreparedModel, Progress
-from saker.models.environments import EngineEnvironments
+from saker.models.environments import ENVIRONMENT_OF_ENGINE, EngineEnvironments
 from saker.models.source import ModelSource
 from saker.serving.base import DeployedVariant
 from saker.serving.container import ModelPlan, read_container, unknown_variables
@@ -39,6 +39,9 @@ class Planner:
             report(note)
         for name in unknown_variables(deployed.container.environment):
             report(f"warning: nothing here honours {name!r}; SAKER_STRICT_ENV=warn lets it pass.")
+        environment = ENVIRONMENT_OF_ENGINE.get(prepared.engine)
+        if environment is not None:
+            await self._environments.ensure(environment, _reporter(report))
         return Wanted(self._spec(plan, prepared), deployed.variant.count)
 
     def _preparation(self, plan: ModelPlan) -> Preparation:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from saker.core.errors import Conflict, InvalidInput, NotFound, Unavailable
-from saker.models.environments import MARKER, EngineEnvironments, requirements_hash
+from saker.models.environments import MARKER, EngineEnvironments, EnvironmentStatus, requirements_hash
 from saker.models.installation import _progress_message
 
 VERSIONS = {"torch": "2.13.0"}
@@ -152,3 +153,30 @@ async def test_an_installation_that_fails_says_why_and_counts_as_incomplete(tmp_
         await environments.install("torch", lambda p: None)
 
     assert "incomplete" == environments.status("torch").state
+
+
+async def test_on_demand_it_is_installed_once_for_all_who_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = EngineEnvironments(tmp_path, installs_on_demand=True)
+    installed: list[str] = []
+
+    async def install(name: str, _progress: object) -> EnvironmentStatus:
+        await asyncio.sleep(0)
+        installed.append(name)
+        make(environments, requirements=requirements_hash(name))
+        return environments.status(name)
+
+    monkeypatch.setattr(environments, "install", install)
+
+    await asyncio.gather(*(environments.ensure("torch", lambda _: None) for _ in range(3)))
+    await environments.ensure("torch", lambda _: None)
+
+    assert ["torch"] == installed
+
+
+async def test_where_that_is_not_allowed_a_person_is_told_what_to_do(environments: EngineEnvironments) -> None:
+    await environments.ensure("torch", lambda _: None)
+
+    with pytest.raises(Unavailable, match="saker engines install torch"):
+        environments.python("torch")
