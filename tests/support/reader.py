@@ -62,6 +62,7 @@ class Reader:
         project = self._home / "project"
         project.mkdir()
         (project / "src").symlink_to(ROOT / "src")
+        (project / ".venv").symlink_to(sys.prefix)
         console = Console(self._environment(), project)
         _pass(*console.bash("saker up --detach"))
         deadline = time.monotonic() + START_TIMEOUT_S
