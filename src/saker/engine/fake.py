@@ -23,6 +23,7 @@ import msgspec
 
 from saker.core.errors import EngineFailure, TooLarge, Unsupported
 from saker.engine.base import EngineOptions
+from saker.engine.fake_sampling import draw
 from saker.engine.messages import (
     Capabilities,
     Chunk,
@@ -246,53 +247,10 @@ def _next_word(answer: _Answer) -> tuple[str, float, FinishReason | None]:
         return "", 0.0, "eos_token"
     start = (answer.generated - 1) % len(answer.words)
     candidates = [answer.words[(start + rank) % len(answer.words)] for rank in range(CANDIDATES)]
-    word, probability = _draw(candidates, answer)
+    word, probability = draw(candidates, answer.counts, answer.request.sampling, answer.random)
     answer.counts[word] = answer.counts.get(word, 0) + 1
     text = word if answer.generated == 1 else f" {word}"
     return text, math.log(probability), "length" if answer.generated >= answer.limit else None
-
-
-def _draw(candidates: list[str], answer: _Answer) -> tuple[str, float]:
-    """Choose a word, with its probability before sampling."""
-    sampling = answer.request.sampling
-    scores: dict[str, float] = {}
-    for rank, word in enumerate(candidates):
-        scores.setdefault(word, -(rank + 1) * math.log(2))
-    plain = _softmax(scores, 1.0)
-    if sampling != Sampling():
-        for word, count in answer.counts.items():
-            if word in scores:
-                # All scores are below 0, where a penalty multiplies.
-                scores[word] *= sampling.repetition_penalty
-                scores[word] -= sampling.frequency_penalty * count + sampling.presence_penalty
-    if sampling.temperature <= 0:
-        best = max(scores, key=scores.__getitem__)
-        return best, plain[best]
-    shares = sorted(_softmax(scores, sampling.temperature).items(), key=lambda item: -item[1])
-    kept = _keep_likely(shares, sampling)
-    word = answer.random.choices([word for word, _ in kept], [share for _, share in kept])[0]
-    return word, plain[word]
-
-
-def _softmax(scores: dict[str, float], temperature: float) -> dict[str, float]:
-    top = max(scores.values())
-    weights = {word: math.exp((score - top) / temperature) for word, score in scores.items()}
-    total = sum(weights.values())
-    return {word: weight / total for word, weight in weights.items()}
-
-
-def _keep_likely(shares: list[tuple[str, float]], sampling: Sampling) -> list[tuple[str, float]]:
-    """Apply top_k, top_p and min_p to words sorted by falling probability."""
-    if sampling.top_k:
-        shares = shares[: sampling.top_k]
-    kept: list[tuple[str, float]] = []
-    mass = 0.0
-    for word, share in shares:
-        if kept and (mass >= sampling.top_p or share < sampling.min_p * shares[0][1]):
-            break
-        kept.append((word, share))
-        mass += share
-    return kept
 
 
 def _vector(text: str) -> tuple[float, ...]:

@@ -8,9 +8,7 @@ of one request only when all are over, and its prefix cache spares reading the p
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,22 +18,13 @@ import openvino
 import openvino_genai
 
 from saker.core.errors import Unsupported
-from saker.core.suggest import did_you_mean
 from saker.engine.answer import Answer
 from saker.engine.base import EngineOptions
 from saker.engine.chat import ChatTemplate
-from saker.engine.config import ModelConfig, read_config
-from saker.engine.memory import BLOCK_TOKENS, kv_blocks
+from saker.engine.config import read_config
+from saker.engine.genai_load import check_options, last_line, load_pipeline, schedule
 from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, FinishReason, GenerateRequest, Ready, Sampling
 from saker.engine.prompt import PromptBuilder
-from saker.engine.text import FastTokenizer, Tokenizer
-
-PRECISIONS: dict[str, dict[str, str]] = {
-    "default": {},
-    "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
-    "fp32": {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
-}
-"""OpenVINO's properties for each precision. The default picks bf16 where the processor has it, and an 8-bit cache."""
 
 PARAMETERS = frozenset(
     {name for name in Sampling.__struct_fields__ if name != "typical_p"}
@@ -49,28 +38,6 @@ _NO_TOKEN = 2**31 - 1
 
 _RUNNING = openvino_genai.GenerationStatus.RUNNING
 _IGNORED = openvino_genai.GenerationStatus.IGNORED
-
-
-class PipelineTokenizer:
-    """The tokenizer inside an OpenVINO model or GGUF file; slower than `FastTokenizer`."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        """
-        Raises:
-            RuntimeError: The model came without one.
-        """
-        self._tokenizer = tokenizer
-        tokenizer.encode("")
-
-    def encode(self, text: str, *, special: bool) -> list[int]:
-        """Token ids."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=special).input_ids.data[0].tolist()
-        return ids
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text, special tokens left out."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True) if ids else ""
-        return text
 
 
 @dataclass(slots=True)
@@ -123,7 +90,7 @@ class GenAIEngine:
     def __init__(self, options: EngineOptions) -> None:
         self._path = Path(options.model_path)
         self._precision = options.precision
-        _check_options(options)
+        check_options(options)
         folder = self._path.parent if self._path.suffix == ".gguf" else self._path
         config = read_config(folder)
         if config.is_encoder_decoder:
@@ -132,9 +99,9 @@ class GenAIEngine:
                 fix="Deploy with the engine 'transformers'.",
             )
         max_context = min(options.max_context or config.max_context, config.max_context)
-        scheduler, capacity = _schedule(config, options, max_context)
+        scheduler, capacity = schedule(config, options, max_context)
         self._max_context = min(max_context, capacity)
-        self._pipeline, self._tokenizer = _load(self._path, folder, scheduler, options)
+        self._pipeline, self._tokenizer = load_pipeline(self._path, folder, scheduler, options)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
         self._eos_ids = config.eos_ids
         self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, config.vocabulary_size)
@@ -224,7 +191,7 @@ class GenAIEngine:
             except RuntimeError as error:
                 id = sequence.answer.id
                 self.cancel(id)  # its other answers
-                refused.append(Failed(id, "EngineFailure", f"OpenVINO GenAI refuses the request: {_last_line(error)}"))
+                refused.append(Failed(id, "EngineFailure", f"OpenVINO GenAI refuses the request: {last_line(error)}"))
                 continue
             self._next_id += 1
             self._running.append(sequence)
@@ -235,67 +202,6 @@ class GenAIEngine:
             sequence.handle.cancel()  # a stop string ends an answer that the pipeline would go on with
         gone = set(map(id, over))
         self._running = [sequence for sequence in self._running if id(sequence) not in gone]
-
-
-def _check_options(options: EngineOptions) -> None:
-    if options.precision not in PRECISIONS:
-        raise Unsupported(
-            f"There is no precision {options.precision!r}.", fix=did_you_mean(options.precision, PRECISIONS)
-        )
-    if options.device not in ("auto", "cpu"):
-        raise Unsupported(
-            f"The engine 'genai' runs on the CPU, not on {options.device!r}.",
-            fix="Deploy with the engine 'transformers'.",
-        )
-
-
-def _schedule(config: ModelConfig, options: EngineOptions, max_context: int) -> tuple[Any, int]:
-    """The scheduler's configuration, and how many tokens of one sequence fit its cache."""
-    scheduler = openvino_genai.SchedulerConfig()
-    scheduler.dynamic_split_fuse = True
-    scheduler.enable_prefix_caching = True
-    scheduler.max_num_seqs = options.max_sequences
-    if config.kv_shape is None:
-        wanted = options.kv_cache_bytes
-        scheduler.cache_size = max(-(-wanted // 2**30), 1) if wanted else 2  # GiB, in whole numbers
-        return scheduler, max_context
-    blocks = kv_blocks(
-        config.kv_shape,
-        4 if options.precision == "fp32" else 2,
-        options.kv_cache_bytes,
-        (max_context + BLOCK_TOKENS) * options.max_sequences,
-    )
-    scheduler.num_kv_blocks = blocks + 1  # the pipeline wants one to spare
-    return scheduler, blocks * BLOCK_TOKENS
-
-
-def _load(path: Path, folder: Path, scheduler: Any, options: EngineOptions) -> tuple[Any, Tokenizer]:
-    """The pipeline, and the fastest tokenizer that the model has."""
-    properties: dict[str, Any] = dict(PRECISIONS[options.precision])
-    if options.threads is not None:
-        properties["INFERENCE_NUM_THREADS"] = options.threads
-    if path == folder and not (folder / "openvino_model.xml").is_file():
-        raise Unsupported(f"The folder {folder.name!r} holds no model in OpenVINO's format (openvino_model.xml).")
-    try:
-        if (folder / "tokenizer.json").is_file():
-            fast = FastTokenizer(folder)
-            with tempfile.TemporaryDirectory() as empty:
-                none = openvino_genai.Tokenizer(empty)
-            return openvino_genai.ContinuousBatchingPipeline(str(path), none, scheduler, "CPU", **properties), fast
-        pipeline = openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
-        return pipeline, PipelineTokenizer(pipeline.get_tokenizer())
-    except (RuntimeError, ValueError, IndexError) as error:  # what exceptions of the library become
-        raise Unsupported(
-            f"OpenVINO GenAI cannot load the model {path.name!r}.",
-            why=_last_line(error),
-            fix="Deploy with the engine 'transformers', or convert the model again.",
-        ) from error
-
-
-def _last_line(error: Exception) -> str:
-    """What OpenVINO says, without where in its sources it says so."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _generation_config(request: GenerateRequest, max_new_tokens: int, eos_ids: frozenset[int], seed: int) -> Any:

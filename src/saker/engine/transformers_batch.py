@@ -7,7 +7,7 @@ greedy, and refuses sampling parameters rather than drop them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
@@ -17,9 +17,7 @@ from saker.engine.answer import Answer
 from saker.engine.base import EngineOptions
 from saker.engine.memory import BLOCK_TOKENS, kv_blocks
 from saker.engine.messages import Chunk, Embedded, Failed, FinishReason, GenerateRequest, Ready
-
-if TYPE_CHECKING:
-    from saker.engine.transformers import LoadedModel
+from saker.engine.transformers_load import LoadedModel
 
 PARAMETERS = frozenset({"stop", "n", "logprobs", "truncate", "ignore_eos"})
 
