@@ -91,7 +91,7 @@ async def _convert() -> dict[str, Path]:
         source.joinpath(name).write_bytes((files("saker.models") / "embedded" / name).read_bytes())
     environments = EngineEnvironments(ROOT / ".cache" / "engines")
     store = ModelStore(CACHE / "models", environments)
-    paths = {}
+    paths: dict[str, Path] = {}
     for format in FORMATS:
         request = Preparation(ModelSource("folder", str(source)), engine="genai", weight_format=format)
         paths[format] = (await store.prepare(request, lambda _: None)).path

@@ -85,23 +85,25 @@ class Settings:
         "default", "Arithmetic and KV cache: default (fastest) or fp32 (equal to the reference).", "default", "fp32"
     )
     max_body_bytes: int = _setting(
-        25 * 1024**2, "The largest request body; SageMaker's limit is 25 MiB.", _positive, "> 0"
+        25 * 1024**2, "The largest request body; SageMaker's limit is 25 MiB.", _positive, "above 0"
     )
     header_timeout_s: float = _setting(10.0, "Time for a client to send a request's headers.", _positive, "above 0")
     body_timeout_s: float = _setting(30.0, "Time for a client to send the next part of a body.", _positive, "above 0")
     max_connections: int = _setting(2048, "Open connections; more are answered 503.", _positive, "above 0")
     invoke_timeout_s: float = _setting(
-        600.0, "Time to wait for one answer of a model, from first to last token.", _positive, "> 0"
+        600.0, "Time to wait for one answer of a model, from first to last token.", _positive, "above 0"
     )
     hold_s: float = _setting(
         60.0, "How long a request waits for a replica when an endpoint has none ready.", lambda v: v >= 0, "0 or above"
     )
     max_queue: int = _setting(
-        1024, "Requests in flight at one replica; more are refused (throttled).", _positive, "> 0"
+        1024, "Requests in flight at one replica; more are refused (throttled).", _positive, "above 0"
     )
     start_timeout_s: float = _setting(600.0, "Time for a worker to load its model.", _positive, "above 0")
     start_attempts: int = _setting(3, "Failed starts in a row before an endpoint's change fails.", _positive, "above 0")
-    drain_timeout_s: float = _setting(120.0, "Time for running requests when a replica is replaced.", _positive, "> 0")
+    drain_timeout_s: float = _setting(
+        120.0, "Time for running requests when a replica is replaced.", _positive, "above 0"
+    )
     memory_limit_ratio: float = _setting(
         0.9, "The part of the free memory that a new replica may plan with.", lambda v: 0 < v <= 1, "above 0, at most 1"
     )

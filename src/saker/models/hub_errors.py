@@ -78,7 +78,8 @@ def _unreachable(error: Exception, repository: Repository) -> SakerError:
         )
     if isinstance(error, OSError) and error.errno is not None and status is None:
         return Unavailable(f"The download of {repository.id!r} could not be written.", why=f"{error.strerror}.")
-    why = f"It answered {status}." if status else f"{type(error).__name__}: {_without_queries(str(error))[:300]}"
+    cause = f"{type(error).__name__}: {_without_queries(str(error))[:300].rstrip('.')}"
+    why = f"It answered {status}." if status else f"{cause}."
     return Unavailable(
         f"The hub could not be reached for {repository.id!r}.",
         why=why,

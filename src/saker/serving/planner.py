@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from saker.engine.base import EngineOptions
 from saker.fleet.base import ReplicaSpec, Wanted
-from saker.models.base import ModelPreparer, Preparation, PreparedModel, Progress
+from saker.models.base import MemoryEstimate, ModelPreparer, Preparation, PreparedModel, Progress
 from saker.models.environments import ENVIRONMENT_OF_ENGINE, EngineEnvironments
 from saker.models.source import ModelSource
 from saker.serving.base import DeployedVariant
@@ -72,8 +73,15 @@ class Planner:
             options=options,
             python=python,
             python_path=python_path,
-            memory_bytes=prepared.estimated_memory_bytes,
+            memory_bytes=_memory(prepared.memory, plan.max_context),
         )
+
+
+def _memory(estimate: MemoryEstimate, max_context: int | None) -> int:
+    """What a replica is expected to take; a context that was made shorter needs fewer keys and values."""
+    if max_context is None or not estimate.max_context:
+        return estimate.total_bytes
+    return dataclasses.replace(estimate, max_context=min(max_context, estimate.max_context)).total_bytes
 
 
 def _reporter(report: Report) -> Callable[[Progress], None]:

@@ -87,7 +87,7 @@ async def test_a_plan_holds_what_the_container_says_and_the_model_needs(tmp_path
         chat_template="{{ messages }}",
         trust_remote_code=True,
     )
-    assert wanted == Wanted(ReplicaSpec("genai", options, Path(sys.executable), memory_bytes=1230), 3)
+    assert wanted == Wanted(ReplicaSpec("genai", options, Path(sys.executable), memory_bytes=1158), 3)
 
 
 async def test_what_the_container_leaves_open_is_left_to_the_engine(tmp_path: Path) -> None:
@@ -155,3 +155,20 @@ async def test_progress_is_reported_in_lines_at_each_tenth_and_change(tmp_path: 
         "convert",
         "It keeps int8.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, 1230),  # 1000 of weights, 30 of the runtime, 2 for each of 100 tokens
+        ({"MAX_TOTAL_TOKENS": "4"}, 1038),
+        ({"MAX_TOTAL_TOKENS": "4096"}, 1230),  # no model has more context than it was made with
+    ],
+)
+async def test_a_shorter_context_needs_less_memory(tmp_path: Path, variables: dict[str, str], expected: int) -> None:
+    container = Container(environment={"HF_MODEL_ID": "acme/m"} | variables)
+    variant = DeployedVariant(deployed().variant, container)
+
+    wanted = await make_planner(OnePreparer(make_prepared()), tmp_path).plan(variant, ignore)
+
+    assert expected == wanted.spec.memory_bytes
