@@ -24,8 +24,8 @@ ENGINES = [
 
 DECLARING = {
     "genai": "genai",
-    "transformers, on CPU": "transformers",
-    "transformers, on GPU": "transformers_batch",
+    "transformers": "transformers",
+    "transformers, batched": "transformers_batch",
     "fake": "fake",
 }
 """Columns of the table of parameters, and the modules of `saker.engine` that declare them."""
@@ -112,6 +112,8 @@ def _precision() -> list[str]:
             ("`SAKER_WEIGHT_FORMAT`", "bytes for each weight"),
             [(f"`{name}`", f"{size:g}") for name, size in memory.BYTES_PER_WEIGHT.items()],
         ),
+        "",
+        "What fewer bits cost in perplexity is [measured](../performance.md#perplexity).",
         "",
         "`SAKER_PRECISION` is about arithmetic and the cache of keys and values.",
         "`default` is the engine's fastest on this machine.",

@@ -38,9 +38,9 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """CPU threads; None uses all cores that the process may use."""
     device: str = "auto"
     """"auto", "cpu", "cuda"."""
-    continuous_batching: bool | None = None
-    """Engine "transformers": all requests through the model together (faster, greedy only) or one by one (honours every
-    parameter); None batches on GPUs."""
+    continuous_batching: bool = False
+    """Whether the engine "transformers" puts all requests through the model together: for GPUs, and greedy only, since
+    its manager draws all tokens in one way."""
     chat_template: str | None = None
     """A Jinja template in place of the model's own."""
     trust_remote_code: bool = False
@@ -101,12 +101,17 @@ def check(request: GenerateRequest, capabilities: Capabilities, engine: str) -> 
         raise _missing_task(task, engine)
     for name in _used_parameters(request):
         if name not in capabilities.parameters:
-            other = ENGINES_BY_PARAMETER.get(name)
             raise Unsupported(
-                f"The engine {engine!r} of this endpoint cannot honour {name!r}.",
-                fix=f"Leave it out, or deploy with the engine {other!r}." if other else "Leave it out.",
+                f"The engine {engine!r} of this endpoint cannot honour {name!r}.", fix=_instead(name, engine)
             )
     _check_ranges(request)
+
+
+def _instead(parameter: str, engine: str) -> str:
+    other = ENGINES_BY_PARAMETER.get(parameter)
+    if engine == "transformers":
+        return "Leave it out, or deploy without SAKER_CONTINUOUS_BATCHING."
+    return f"Leave it out, or deploy with the engine {other!r}." if other else "Leave it out."
 
 
 def _missing_task(task: str, engine: str) -> Unsupported:

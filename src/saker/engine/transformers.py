@@ -32,16 +32,13 @@ PARAMETERS = frozenset(Sampling.__struct_fields__) | {"stop", "n", "logprobs", "
 
 
 def load(options: EngineOptions) -> Engine:
-    """The engine for these options: batched on a GPU, request by request elsewhere.
+    """The engine for these options: request by request, or batched where that was asked for.
 
     Raises:
         Unsupported: transformers cannot load the model.
     """
     loaded = load_model(options)
-    wants_batching = options.continuous_batching
-    if wants_batching is None:
-        wants_batching = loaded.device == "cuda" and not loaded.config.is_encoder_decoder
-    if wants_batching:
+    if options.continuous_batching:
         from saker.engine.transformers_batch import BatchedTransformersEngine
 
         return BatchedTransformersEngine(loaded, options)

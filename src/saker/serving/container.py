@@ -28,6 +28,7 @@ MODEL_VARIABLES = {
     "SAKER_THREADS": "CPU threads of each replica.",
     "SAKER_KV_CACHE_BYTES": "Room for keys and values, in bytes.",
     "SAKER_MAX_SEQUENCES": "Answers that run at once in a replica.",
+    "SAKER_CONTINUOUS_BATCHING": "1 lets the engine transformers batch, for GPUs; it is greedy only then.",
     "SAKER_CHAT_TEMPLATE": "A Jinja chat template in place of the model's own.",
     "SAKER_TRUST_REMOTE_CODE": "1 runs code that the model brings along. Off by default.",
     "SAKER_STRICT_ENV": "warn lets unknown variables pass.",
@@ -60,6 +61,7 @@ class ModelPlan:
     threads: int | None
     kv_cache_bytes: int | None
     max_sequences: int | None
+    continuous_batching: bool
     chat_template: str | None
     trust_remote_code: bool
 
@@ -92,6 +94,7 @@ def read_container(container: Container, settings: Settings) -> ModelPlan:
         threads=_count(environment, "SAKER_THREADS"),
         kv_cache_bytes=_count(environment, "SAKER_KV_CACHE_BYTES"),
         max_sequences=_count(environment, "SAKER_MAX_SEQUENCES"),
+        continuous_batching=_switch(environment, "SAKER_CONTINUOUS_BATCHING"),
         chat_template=environment.get("SAKER_CHAT_TEMPLATE") or None,
         trust_remote_code=_switch(environment, "SAKER_TRUST_REMOTE_CODE"),
     )

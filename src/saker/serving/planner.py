@@ -62,6 +62,7 @@ class Planner:
             max_context=plan.max_context,
             kv_cache_bytes=plan.kv_cache_bytes,
             threads=plan.threads,
+            continuous_batching=plan.continuous_batching,
             chat_template=plan.chat_template,
             trust_remote_code=plan.trust_remote_code,
         )

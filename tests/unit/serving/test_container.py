@@ -33,6 +33,7 @@ def test_a_model_id_is_enough() -> None:
         threads=None,
         kv_cache_bytes=None,
         max_sequences=None,
+        continuous_batching=False,
         chat_template=None,
         trust_remote_code=False,
     )
@@ -52,6 +53,7 @@ def test_a_model_id_is_enough() -> None:
         ("SAKER_THREADS", "3", "threads", 3),
         ("SAKER_KV_CACHE_BYTES", "1073741824", "kv_cache_bytes", 1 << 30),
         ("SAKER_MAX_SEQUENCES", "7", "max_sequences", 7),
+        ("SAKER_CONTINUOUS_BATCHING", "1", "continuous_batching", True),
         ("SAKER_CHAT_TEMPLATE", "{{ messages }}", "chat_template", "{{ messages }}"),
         ("SAKER_TRUST_REMOTE_CODE", "1", "trust_remote_code", True),
         ("SAKER_TRUST_REMOTE_CODE", "true", "trust_remote_code", True),
