@@ -55,7 +55,7 @@ def test_a_platform_in_the_background_is_found_by_its_folder_alone(home: Path) -
 
 def test_the_start_says_what_to_type_next_with_the_folder(tmp_path: Path) -> None:
     with running(tmp_path / "other") as started:
-        assert f'eval "$(saker env --home {tmp_path / "other"})"' in started.out
+        assert f'saker env --home {tmp_path / "other"})"' in started.out
         assert str(tmp_path / "other" / "logs" / "saker.log") in started.err
     assert "serving on" in (tmp_path / "other" / "logs" / "saker.log").read_text()
 

@@ -16,7 +16,7 @@ SHARED = frozenset({"--home", "--port", "--debug"})
 
 def commands_page() -> str:
     """Every command with its options."""
-    top = click.Context(root, info_name="saker")
+    top = click.Context(root, info_name="saker", **root.context_settings)
     shared = [_cells(option, top) for option in _options(top) if SHARED & set(option.opts)]
     return page(
         "Commands",

@@ -160,6 +160,13 @@ def test_cbor_that_cannot_be_read_is_refused(catalog: Catalog, body: bytes) -> N
     assert "SerializationException" == refusal(call, post(body)).code
 
 
+@pytest.mark.parametrize("moment", [[], {}, "2026-11-21", 5, b"5"])
+def test_a_timestamp_in_cbor_is_a_tagged_number(catalog: Catalog, moment: object) -> None:
+    call = make_call(catalog, "cloudwatch", "GetInsightRuleReport", "smithy-rpc-v2-cbor")
+    body = cbor.encode({"RuleName": "r", "StartTime": moment})
+    assert "SerializationException" == refusal(call, post(body)).code
+
+
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}")[:-4], gzip.compress(bytes(70_000_000))])
 def test_a_compressed_body_is_unpacked_within_a_limit(catalog: Catalog, body: bytes) -> None:
     call = make_call(catalog, "cloudwatch", "PutMetricData", "json")

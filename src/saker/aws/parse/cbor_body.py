@@ -15,6 +15,8 @@ class CborReader(TreeReader):
 
     def timestamp(self, value: Any) -> datetime:
         """A moment, from a tagged number."""
+        if not isinstance(value, cbor.Timestamp):
+            raise TypeError
         return timestamps.from_seconds(value.seconds)
 
     def blob(self, value: Any) -> bytes:
