@@ -97,6 +97,20 @@ def test_a_completion_streams(live: LivePlatform, endpoint: str) -> None:
     assert "a b c" == "".join(json.loads(event)["choices"][0]["text"] for event in events[:-1])
 
 
+def test_prompts_are_answered_together_or_not_at_all(live: LivePlatform, endpoint: str) -> None:
+    prompts = ["a b", "word " * 5000]
+    status, body = send(live, "/v1/completions", {"model": endpoint, "prompt": prompts})
+
+    assert (400, "context_length_exceeded") == (status, body["error"]["code"])
+
+
+def test_a_stream_answers_one_prompt(live: LivePlatform, endpoint: str) -> None:
+    status, body = send(live, "/v1/completions", {"model": endpoint, "prompt": ["a", "b"], "stream": True})
+
+    assert 400 == status
+    assert "one prompt" in body["error"]["message"]
+
+
 def test_embeddings_come_as_numbers_or_base64(live: LivePlatform, endpoint: str) -> None:
     _, plain = send(live, "/v1/embeddings", {"model": endpoint, "input": ["a", "b"]})
     _, packed = send(live, "/v1/embeddings", {"model": endpoint, "input": "a", "encoding_format": "base64"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from saker.access import Authenticator
 from saker.core.arn import Arn
 from saker.core.clock import Clock
-from saker.core.errors import NotFound, SakerError
+from saker.core.errors import NotFound, SakerError, Unsupported
 from saker.core.http import Request, Response
 from saker.core.principal import Principal
 from saker.core.suggest import did_you_mean
@@ -29,6 +29,7 @@ from saker.engine.messages import Chunk, GenerateRequest
 from saker.serving.invoke import Invoker
 
 PREFIX = "/v1/"
+T = TypeVar("T")
 _JSON = [("content-type", "application/json")]
 _EVENTS = [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
 
@@ -169,7 +170,7 @@ class OpenAiDoor:
 
     async def _complete(self, body: CompletionRequest, generates: list[GenerateRequest]) -> Response:
         route = await self._invoker.route(body.model)
-        answers = await asyncio.gather(*(self._invoker.collect(route, generate) for generate in generates))
+        answers = await _all(self._invoker.collect(route, generate) for generate in generates)
         head = responses.new_head("text_completion", body.model, self._now())
         choices: list[dict[str, Any]] = []
         for generate, chunks in zip(generates, answers, strict=True):
@@ -185,7 +186,7 @@ class OpenAiDoor:
 
     async def _stream_completion(self, body: CompletionRequest, generates: list[GenerateRequest]) -> Response:
         if len(generates) > 1:
-            raise NotFound("A stream answers one prompt.", fix="Send the prompts one by one, or without 'stream'.")
+            raise Unsupported("A stream answers one prompt.", fix="Send the prompts one by one, or without 'stream'.")
         route = await self._invoker.route(body.model)
         chunks = self._invoker.stream(route, generates[0])
         first = await anext(chunks, None)
@@ -229,6 +230,16 @@ class OpenAiDoor:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results, in order; when one fails the others are cancelled, so that none goes on for nobody."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _guarded(first: Chunk | None, rest: AsyncGenerator[Chunk]) -> AsyncIterator[Chunk | SakerError]:
