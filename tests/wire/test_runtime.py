@@ -133,6 +133,7 @@ def test_a_variant_can_be_asked_for_by_name(runtime: Any, endpoint: str) -> None
     code, message, _ = refusal(runtime, endpoint, b'{"inputs": "x"}', TargetVariant="Other")
 
     assert asked["InvokedProductionVariant"] == "AllTraffic"
+    assert asked["Body"].read()
     assert code == "ValidationError"
     assert "Variant Other not found" in message
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,20 @@ class Call(Protocol):
             SakerError: It failed; nothing is half done.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A call whose work is a function of nothing: all it needs was read from the request."""
+
+    action: str
+    resource: str
+    work: Callable[[], Awaitable[Response]]
+
+    async def run(self, principal: Principal) -> Response:
+        """Do it."""
+        del principal  # the account is one
+        return await self.work()
 
 
 class Door(Protocol):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +17,7 @@ from saker.core.errors import NotFound, SakerError
 from saker.core.http import Request, Response
 from saker.core.principal import Principal
 from saker.core.suggest import did_you_mean
-from saker.doors.base import Sample
+from saker.doors.base import Sample, Work
 from saker.doors.bodies import read_json
 from saker.doors.openai.errors import respond_error
 from saker.serving.base import Endpoint
@@ -35,20 +34,6 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /saker/keys."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformCall:
-    """One request, parsed."""
-
-    action: str
-    resource: str
-    work: Callable[[], Awaitable[Any]]
-
-    async def run(self, principal: Principal) -> Response:
-        """Do it."""
-        del principal  # authorized by action
-        return Response(200, [("content-type", "application/json")], msgspec.json.encode(await self.work()))
 
 
 class PlatformDoor:
@@ -84,22 +69,22 @@ class PlatformDoor:
         """Whose bearer key it is."""
         return self._authenticator.bearer(request)
 
-    def find(self, request: Request, request_id: str) -> PlatformCall:
+    def find(self, request: Request, request_id: str) -> Work:
         """The route, with its body read."""
         path = request.raw_path.removeprefix(PREFIX)
         match request.method, path:
             case ("GET" | "HEAD", "/health" | "/ping"):
-                return PlatformCall("saker:GetHealth", "*", self._health)
+                return Work("saker:GetHealth", "*", self._health)
             case "GET", "status":
-                return PlatformCall("saker:GetStatus", "*", self._status)
+                return Work("saker:GetStatus", "*", self._status)
             case "GET", "keys":
-                return PlatformCall("iam:ListAccessKeys", "*", self._list_keys)
+                return Work("iam:ListAccessKeys", "*", self._list_keys)
             case "POST", "keys":
                 name = read_json(request.body, NewKey).name
-                return PlatformCall("iam:CreateAccessKey", "*", lambda: self._create_key(name))
+                return Work("iam:CreateAccessKey", "*", lambda: self._create_key(name))
             case "DELETE", _ if path.startswith("keys/"):
                 key_id = unquote(path.removeprefix("keys/"))
-                return PlatformCall("iam:DeleteAccessKey", "*", lambda: self._revoke_key(key_id))
+                return Work("iam:DeleteAccessKey", "*", lambda: self._revoke_key(key_id))
         known = [sample.request.raw_path for sample in self.samples()]
         raise NotFound(
             f"There is no route {request.method} {request.raw_path}.", fix=did_you_mean(request.raw_path, known)
@@ -116,12 +101,12 @@ class PlatformDoor:
         for method, path in (("GET", "status"), ("GET", "keys"), ("POST", "keys"), ("DELETE", "keys/AKIA")):
             yield Sample(f"{method} {PREFIX}{path}", Request(method, PREFIX + path, "", {}, b'{"name": "x"}'))
 
-    async def _health(self) -> dict[str, str]:
-        return {"status": "ok"}
+    async def _health(self) -> Response:
+        return _json({"status": "ok"})
 
-    async def _status(self) -> dict[str, Any]:
+    async def _status(self) -> Response:
         endpoints = sorted(self._endpoints.all(), key=lambda endpoint: endpoint.name)
-        return {
+        status = {
             "version": __version__,
             "account_id": self._settings.account_id,
             "region": self._settings.region,
@@ -133,13 +118,18 @@ class PlatformDoor:
             "running": self._metrics.running,
             "endpoints": [{"name": endpoint.name, "status": endpoint.status.value} for endpoint in endpoints],
         }
+        return _json(status)
 
-    async def _list_keys(self) -> dict[str, Any]:
-        return {"keys": await self._keys.list()}
+    async def _list_keys(self) -> Response:
+        return _json({"keys": await self._keys.list()})
 
-    async def _create_key(self, name: str) -> Any:
-        return await self._keys.create(name)
+    async def _create_key(self, name: str) -> Response:
+        return _json(await self._keys.create(name))
 
-    async def _revoke_key(self, key_id: str) -> dict[str, str]:
+    async def _revoke_key(self, key_id: str) -> Response:
         await self._keys.revoke(key_id)
-        return {"revoked": key_id}
+        return _json({"revoked": key_id})
+
+
+def _json(body: Any) -> Response:
+    return Response(200, [("content-type", "application/json")], msgspec.json.encode(body))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from saker.access import Authenticator
@@ -14,12 +13,13 @@ from saker.core.errors import NotFound, SakerError, Unsupported
 from saker.core.http import Request, Response
 from saker.core.principal import Principal
 from saker.core.suggest import did_you_mean
-from saker.doors.base import Sample
+from saker.doors.base import Sample, Work
 from saker.doors.bodies import read_json
 from saker.doors.openai import responses
 from saker.doors.openai.errors import respond_error
 from saker.doors.openai.requests import (
     ChatRequest,
+    Common,
     CompletionRequest,
     EmbeddingRequest,
     chat_to_generate,
@@ -30,22 +30,10 @@ from saker.serving.invoke import Invoker
 
 PREFIX = "/v1/"
 T = TypeVar("T")
+MakeChoice = Callable[[Chunk, bool], dict[str, Any]]
+"""Makes a stream's choice of a chunk, and of whether it is its answer's first."""
 _JSON = [("content-type", "application/json")]
 _EVENTS = [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAiCall:
-    """One request, parsed."""
-
-    action: str
-    resource: str
-    work: Callable[[], Awaitable[Response]]
-
-    async def run(self, principal: Principal) -> Response:
-        """Do it."""
-        del principal  # the account is one
-        return await self.work()
 
 
 class OpenAiDoor:
@@ -61,7 +49,7 @@ class OpenAiDoor:
         self._clock = clock
         self._region = region
         self._account_id = account_id
-        self._routes: dict[tuple[str, str], Callable[[Request], OpenAiCall]] = {
+        self._routes: dict[tuple[str, str], Callable[[Request], Work]] = {
             ("GET", "models"): self._find_models,
             ("POST", "chat/completions"): self._find_chat,
             ("POST", "completions"): self._find_completion,
@@ -80,7 +68,7 @@ class OpenAiDoor:
         """Whose bearer key it is."""
         return self._authenticator.bearer(request)
 
-    def find(self, request: Request, request_id: str) -> OpenAiCall:
+    def find(self, request: Request, request_id: str) -> Work:
         """The route, with its body read."""
         path = request.raw_path.removeprefix(PREFIX).rstrip("/")
         if request.method == "GET" and path.startswith("models/"):
@@ -103,34 +91,34 @@ class OpenAiDoor:
         for method, path in [*self._routes, ("GET", "models/demo")]:
             yield Sample(f"{method} {PREFIX}{path}", Request(method, PREFIX + path, "", {}, b"{}"))
 
-    def _find_models(self, request: Request) -> OpenAiCall:
+    def _find_models(self, request: Request) -> Work:
         async def work() -> Response:
             rows = [self._model(name) for name in self._invoker.names()]
             return Response(200, list(_JSON), responses.encode({"object": "list", "data": rows}))
 
-        return OpenAiCall("sagemaker:ListEndpoints", "*", work)
+        return Work("sagemaker:ListEndpoints", "*", work)
 
-    def _find_model(self, name: str) -> OpenAiCall:
+    def _find_model(self, name: str) -> Work:
         async def work() -> Response:
             return Response(200, list(_JSON), responses.encode(self._model(self._invoker.get(name).name)))
 
-        return OpenAiCall("sagemaker:DescribeEndpoint", self._arn(name), work)
+        return Work("sagemaker:DescribeEndpoint", self._arn(name), work)
 
-    def _find_chat(self, request: Request) -> OpenAiCall:
+    def _find_chat(self, request: Request) -> Work:
         body = read_json(request.body, ChatRequest)
         generate = chat_to_generate(body)
         work = self._stream_chat if body.stream else self._chat
-        return OpenAiCall("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: work(body, generate))
+        return Work("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: work(body, generate))
 
-    def _find_completion(self, request: Request) -> OpenAiCall:
+    def _find_completion(self, request: Request) -> Work:
         body = read_json(request.body, CompletionRequest)
         generates = completion_to_generate(body)
         work = self._stream_completion if body.stream else self._complete
-        return OpenAiCall("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: work(body, generates))
+        return Work("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: work(body, generates))
 
-    def _find_embedding(self, request: Request) -> OpenAiCall:
+    def _find_embedding(self, request: Request) -> Work:
         body = read_json(request.body, EmbeddingRequest)
-        return OpenAiCall("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: self._embed(body))
+        return Work("sagemaker:InvokeEndpoint", self._arn(body.model), lambda: self._embed(body))
 
     async def _chat(self, body: ChatRequest, generate: GenerateRequest) -> Response:
         route = await self._invoker.route(body.model)
@@ -143,30 +131,10 @@ class OpenAiDoor:
         return Response(200, list(_JSON), responses.whole(head, choices, responses.usage(chunks, generate.n)))
 
     async def _stream_chat(self, body: ChatRequest, generate: GenerateRequest) -> Response:
-        route = await self._invoker.route(body.model)
-        chunks = self._invoker.stream(route, generate)
-        first = await anext(chunks, None)  # a refusal is an ordinary error, not a broken stream
-        return Response(200, list(_EVENTS), self._chat_events(body, generate, first, chunks))
+        def choice(chunk: Chunk, is_first: bool) -> dict[str, Any]:
+            return responses.chat_delta(chunk, logprobs=generate.logprobs, is_first=is_first)
 
-    async def _chat_events(
-        self, body: ChatRequest, generate: GenerateRequest, first: Chunk | None, rest: AsyncGenerator[Chunk]
-    ) -> AsyncIterator[bytes]:
-        head = responses.new_head("chat.completion.chunk", body.model, self._now())
-        with_usage = body.stream_options is not None and body.stream_options.include_usage
-        begun: set[int] = set()
-        finished: list[Chunk] = []
-        async for chunk in _guarded(first, rest):
-            if isinstance(chunk, SakerError):
-                yield b"data: " + respond_error(chunk).body + b"\n\n"  # type: ignore[operator]  # errors have bytes
-                return
-            choice = responses.chat_delta(chunk, logprobs=generate.logprobs, is_first=chunk.index not in begun)
-            begun.add(chunk.index)
-            if chunk.finish is not None:
-                finished.append(chunk)
-            yield responses.part(head, [choice], usage=with_usage)
-        if with_usage:
-            yield responses.part(head, [], responses.usage(finished, generate.n), usage=True)
-        yield responses.DONE
+        return await self._stream("chat.completion.chunk", body, generate, choice)
 
     async def _complete(self, body: CompletionRequest, generates: list[GenerateRequest]) -> Response:
         route = await self._invoker.route(body.model)
@@ -187,32 +155,23 @@ class OpenAiDoor:
     async def _stream_completion(self, body: CompletionRequest, generates: list[GenerateRequest]) -> Response:
         if len(generates) > 1:
             raise Unsupported("A stream answers one prompt.", fix="Send the prompts one by one, or without 'stream'.")
-        route = await self._invoker.route(body.model)
-        chunks = self._invoker.stream(route, generates[0])
-        first = await anext(chunks, None)
-        return Response(200, list(_EVENTS), self._completion_events(body, generates[0], first, chunks))
-
-    async def _completion_events(
-        self, body: CompletionRequest, generate: GenerateRequest, first: Chunk | None, rest: AsyncGenerator[Chunk]
-    ) -> AsyncIterator[bytes]:
-        head = responses.new_head("text_completion", body.model, self._now())
-        with_usage = body.stream_options is not None and body.stream_options.include_usage
+        (generate,) = generates
         prefix = generate.prompt or "" if body.echo else ""
-        begun: set[int] = set()
-        finished: list[Chunk] = []
-        async for chunk in _guarded(first, rest):
-            if isinstance(chunk, SakerError):
-                yield b"data: " + respond_error(chunk).body + b"\n\n"  # type: ignore[operator]  # errors have bytes
-                return
-            before = "" if chunk.index in begun else prefix
-            begun.add(chunk.index)
-            if chunk.finish is not None:
-                finished.append(chunk)
-            choice = responses.text_choice([chunk], chunk.index, before, logprobs=generate.logprobs)
-            yield responses.part(head, [choice], usage=with_usage)
-        if with_usage:
-            yield responses.part(head, [], responses.usage(finished, generate.n), usage=True)
-        yield responses.DONE
+
+        def choice(chunk: Chunk, is_first: bool) -> dict[str, Any]:
+            before = prefix if is_first else ""
+            return responses.text_choice([chunk], chunk.index, before, logprobs=generate.logprobs)
+
+        return await self._stream("text_completion", body, generate, choice)
+
+    async def _stream(self, kind: str, body: Common, generate: GenerateRequest, choice: MakeChoice) -> Response:
+        route = await self._invoker.route(body.model)
+        chunks = self._invoker.stream(route, generate)
+        first = await anext(chunks, None)  # a refusal is an ordinary error, not a broken stream
+        head = responses.new_head(kind, body.model, self._now())
+        with_usage = body.stream_options is not None and body.stream_options.include_usage
+        events = _events(head, _guarded(first, chunks), choice, generate.n, with_usage=with_usage)
+        return Response(200, list(_EVENTS), events)
 
     async def _embed(self, body: EmbeddingRequest) -> Response:
         route = await self._invoker.route(body.model)
@@ -230,6 +189,31 @@ class OpenAiDoor:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+async def _events(
+    head: responses.Head,
+    chunks: AsyncIterator[Chunk | SakerError],
+    choice: MakeChoice,
+    answers: int,
+    *,
+    with_usage: bool,
+) -> AsyncIterator[bytes]:
+    """The server-sent events of a streamed answer."""
+    begun: set[int] = set()
+    finished: list[Chunk] = []
+    async for chunk in chunks:
+        if isinstance(chunk, SakerError):
+            yield responses.error_part(chunk)
+            return
+        made = choice(chunk, chunk.index not in begun)
+        begun.add(chunk.index)
+        if chunk.finish is not None:
+            finished.append(chunk)
+        yield responses.part(head, [made], usage=with_usage)
+    if with_usage:
+        yield responses.part(head, [], responses.usage(finished, answers), usage=True)
+    yield responses.DONE
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -5,6 +5,8 @@ Source: https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from saker.core import errors
@@ -28,8 +30,13 @@ WIRE: dict[type[errors.SakerError], tuple[int, str, str | None]] = {
 
 def respond_error(error: errors.SakerError) -> Response:
     """The error's response."""
+    status, body = describe(error)
+    return Response(status, [("content-type", "application/json")], msgspec.json.encode(body))
+
+
+def describe(error: errors.SakerError) -> tuple[int, dict[str, Any]]:
+    """The error's status and body."""
     status, kind, code = next(WIRE[cls] for cls in type(error).__mro__ if cls in WIRE)
     if error.code == "RequestEntityTooLarge":
         status, code = 413, None
-    body = {"error": {"message": str(error), "type": kind, "param": None, "code": code}}
-    return Response(status, [("content-type", "application/json")], msgspec.json.encode(body))
+    return status, {"error": {"message": str(error), "type": kind, "param": None, "code": code}}

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from saker.core import ids
+from saker.core.errors import SakerError
+from saker.doors.openai.errors import describe
 from saker.engine.messages import Chunk, Embedded, Token
 
 FINISH = {"length": "length", "eos_token": "stop", "stop_sequence": "stop"}
@@ -54,6 +56,12 @@ def part(head: Head, choices: list[dict[str, Any]], counts: dict[str, int] | Non
     body = msgspec.structs.asdict(head) | {"choices": choices}
     if usage:
         body["usage"] = counts
+    return b"data: " + encode(body) + b"\n\n"
+
+
+def error_part(error: SakerError) -> bytes:
+    """The event that ends a stream which failed half-way."""
+    _, body = describe(error)
     return b"data: " + encode(body) + b"\n\n"
 
 
