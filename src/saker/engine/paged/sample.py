@@ -147,7 +147,7 @@ def _rank(scaled: Array, masses: Array, sampling: Sampling) -> _Ranking | None:
         ranking = _Ranking(masses, sampling.top_p * float(masses.sum()))
     if sampling.typical_p < 1:
         if ranking is not None:
-            masses[masses < _boundary(masses, masses, ranking.limit)] = 0
+            _cut(masses, _boundary(masses, masses, ranking.limit))
         _apply_min_p(masses, sampling)
         keys, total = _typicality(scaled, masses)
         return _Ranking(keys, sampling.typical_p * total)
@@ -159,7 +159,12 @@ def _rank(scaled: Array, masses: Array, sampling: Sampling) -> _Ranking | None:
 
 def _apply_min_p(masses: Array, sampling: Sampling) -> None:
     if sampling.min_p > 0:
-        masses[masses < sampling.min_p] = 0  # the likeliest token's mass is 1
+        _cut(masses, sampling.min_p)  # the likeliest token's mass is 1
+
+
+def _cut(masses: Array, floor: float) -> None:
+    """Remove what is below the floor, in place."""
+    masses *= masses >= np.float32(floor)
 
 
 def _typicality(scaled: Array, masses: Array) -> tuple[Array, float]:
@@ -176,23 +181,34 @@ def _typicality(scaled: Array, masses: Array) -> tuple[Array, float]:
 def _draw_row(masses: Array, totals: _Totals, place: int, ranking: _Ranking | None, random: random.Random) -> int:
     if ranking is None:
         return totals.find(place, random.random())
+    if ranking.keys is masses and ranking.limit <= 1:
+        return _pick(masses, np.flatnonzero(masses == 1), random)  # the likeliest token alone has the mass
     for _ in range(TRIES):
         token = totals.find(place, random.random())
         if _mass_before(masses, ranking, token) < ranking.limit:
             return token
     kept = np.flatnonzero(ranking.keys >= _boundary(masses, ranking.keys, ranking.limit))
-    return int(kept[_find(masses[kept], random.random())])
+    return _pick(masses, kept, random)
+
+
+def _pick(masses: Array, ids: Ids, random: random.Random) -> int:
+    """One of these tokens, by their masses."""
+    return int(ids[_find(masses[ids], random.random())])
 
 
 def _mass_before(masses: Array, ranking: _Ranking, token: int) -> float:
-    return float(masses[ranking.keys > ranking.keys[token]].sum())
+    return float(masses @ (ranking.keys > ranking.keys[token]))  # faster than to pick out the masses
 
 
 def _boundary(masses: Array, keys: Array, limit: float) -> float:
     """The lowest key among the first tokens whose mass reaches the limit."""
-    order = np.argsort(-keys)
-    ends = np.cumsum(masses[order], dtype=np.float64)
-    return float(keys[order[min(int(ends.searchsorted(limit)), len(order) - 1)]])
+    if keys is masses:  # to sort numbers takes a tenth of the time that it takes to sort places
+        ordered = ordered_keys = np.sort(masses)[::-1]
+    else:
+        order = np.argsort(-keys)
+        ordered, ordered_keys = masses[order], keys[order]
+    ends = np.cumsum(ordered, dtype=np.float64)
+    return float(ordered_keys[min(int(ends.searchsorted(limit)), len(ends) - 1)])
 
 
 def _find(masses: Array, share: float) -> int:
@@ -207,7 +223,7 @@ def _draw_top_k(logits: Array, chooser: Chooser) -> int:
     scaled = (logits[ids] - logits[ids[0]]) * np.float32(1 / sampling.temperature)
     masses = np.exp(scaled)
     if sampling.top_p < 1:
-        masses[masses < _boundary(masses, masses, sampling.top_p * float(masses.sum()))] = 0
+        _cut(masses, _boundary(masses, masses, sampling.top_p * float(masses.sum())))
     _apply_min_p(masses, sampling)
     if sampling.typical_p < 1:
         keys, total = _typicality(scaled, masses)
@@ -228,6 +244,7 @@ def top(logits: Array, k: int) -> Ids:
 
 def _floor(logits: Array, k: int) -> np.float32:
     """A number that at least k logits reach, and not many more."""
+    k = min(k, len(logits))
     # Each column's largest is one logit, so the k-th largest of them is reached by k logits.
     columns = max(len(logits) // 64, 4 * k)
     if columns * 2 > len(logits):
