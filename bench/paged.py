@@ -134,7 +134,7 @@ def _first_token(pair: _Pair, plan: Plan, tokens: int) -> Figure:
     for _ in range(plan.firsts):
         words = pair.model.encode(pair.prompts(1) * (1 + tokens // 16))
         prompt = tuple(token for ids in words for token in ids)[-length:]
-        prompt = (prompt[0] + pair.seed, *prompt[1:])
+        prompt = (prompt[0] ^ (pair.seed % 256), *prompt[1:])
         for name, engine in (("paged", pair.paged), ("genai", pair.genai)):
             times[name].append(_run(engine, [GenerateRequest(tokens=prompt, max_new_tokens=1)], 1))
     own, other = (1e3 * statistics.median(side) for side in times.values())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from saker.engine.messages import Token
 from saker.engine.paged.generation import Generation
-from saker.engine.paged.sample import log_normalizers, top
+from saker.engine.paged.sample import log_normalizer, top
 from saker.engine.text import Tokenizer
 
 
@@ -18,39 +18,45 @@ class Logprobs:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._texts: dict[int, str] = {}
+        """Of tokens that were among the likeliest, each alone."""
 
     def note(self, logits: npt.NDArray[np.float32], generations: Sequence[Generation]) -> Noted | None:
         """Keep the rows that are asked for, before a draw changes them; None where none is."""
-        asked = [
-            place
+        asked = {
+            place: generation.request.top_logprobs
             for place, generation in enumerate(generations)
             if generation.request.logprobs or generation.request.top_logprobs
-        ]
+        }
         if not asked:
             return None
-        counts = {place: generations[place].request.top_logprobs for place in asked}
-        return Noted(logits[asked], counts, self._tokenizer)
+        rows = {place: logits[place].copy() if generations[place].chooser.changes else logits[place] for place in asked}
+        return Noted(rows, asked, self._text)
+
+    def _text(self, id: int) -> str:
+        text = self._texts.get(id)
+        if text is None:
+            text = self._texts[id] = self._tokenizer.decode([id])
+        return text
 
 
 class Noted:
     """One step's rows."""
 
-    def __init__(self, logits: npt.NDArray[np.float32], counts: dict[int, int], tokenizer: Tokenizer) -> None:
-        self._logits = logits
-        self._normalizers = log_normalizers(logits)
-        self._rows = {place: row for row, place in enumerate(counts)}
+    def __init__(
+        self, rows: dict[int, npt.NDArray[np.float32]], counts: dict[int, int], text: Callable[[int], str]
+    ) -> None:
+        self._rows = rows
         self._counts = counts
-        self._tokenizer = tokenizer
+        self._text = text
 
     def of(self, place: int, token: int) -> tuple[float | None, tuple[Token, ...]]:
         """The log probability of the token drawn at a place, and the likeliest tokens there; None, () if not asked."""
-        row = self._rows.get(place)
-        if row is None:
+        logits = self._rows.get(place)
+        if logits is None:
             return None, ()
-        logits, normalizer = self._logits[row], self._normalizers[row]
+        normalizer = log_normalizer(logits)
         count = self._counts[place]
-        likeliest = top(logits, count)[:count] if count else ()
-        tops = tuple(
-            Token(int(id), self._tokenizer.decode([int(id)]), float(logits[id] - normalizer)) for id in likeliest
-        )
-        return float(logits[token] - normalizer), tops
+        likeliest = top(logits, count)[:count].tolist() if count else ()
+        tops = tuple(Token(id, self._text(id), float(logits[id]) - normalizer) for id in likeliest)
+        return float(logits[token]) - normalizer, tops

@@ -13,6 +13,7 @@ Shapes: B rows, V vocabulary, R rows of one group, K blocks of one row, W tokens
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,9 +100,9 @@ class Sampler:
         scaled_RV = self._logits[: len(rows)]
         masses = self._masses[: len(rows)]
         masses_RV = masses[:, : self._size]
-        for place, row in enumerate(rows):
-            np.subtract(logits[row], logits[row].max(), out=scaled_RV[place])
-            scaled_RV[place] *= np.float32(1 / choosers[row].sampling.temperature)
+        logits_RV = logits[rows[0] : rows[-1] + 1] if rows[-1] - rows[0] < len(rows) else logits[rows]
+        np.subtract(logits_RV, logits_RV.max(axis=1, keepdims=True), out=scaled_RV)
+        scaled_RV *= np.array([[1 / choosers[row].sampling.temperature] for row in rows], np.float32)
         np.exp(scaled_RV, out=masses_RV)
         rankings = [_rank(scaled_RV[place], masses_RV[place], choosers[row].sampling) for place, row in enumerate(rows)]
         totals = _Totals(masses)
@@ -168,14 +169,14 @@ def _cut(masses: Array, floor: float) -> None:
 
 
 def _typicality(scaled: Array, masses: Array) -> tuple[Array, float]:
-    """How close each token's information is to the expected one, 0 at best; and the whole mass.
+    """How close each token's information is to the expected one, 0 at best; and the whole mass. Overwrites `scaled`.
 
     Source: Meister et al.: Locally Typical Sampling. TACL 2023.
     """
     total = float(masses.sum())
-    # Tokens without mass have none to expect; and no infinity may get into the sum.
-    expected = float(masses @ np.maximum(scaled, np.float32(-1e4))) / total
-    return -np.abs(scaled - np.float32(expected)), total
+    np.maximum(scaled, np.float32(-1e4), out=scaled)  # no infinity may get into the sum
+    scaled -= np.float32(float(masses @ scaled) / total)
+    return np.copysign(scaled, np.float32(-1), out=scaled), total
 
 
 def _draw_row(masses: Array, totals: _Totals, place: int, ranking: _Ranking | None, random: random.Random) -> int:
@@ -253,9 +254,7 @@ def _floor(logits: Array, k: int) -> np.float32:
     return np.float32(np.partition(folded, columns - k)[columns - k])
 
 
-def log_normalizers(logits: Array) -> npt.NDArray[np.float64]:
-    """What to subtract from each row's logits to get log probabilities."""
-    largest = logits.max(axis=1)
-    sums = np.exp(logits - largest[:, None]).sum(axis=1, dtype=np.float64)
-    normalizers: npt.NDArray[np.float64] = largest + np.log(sums)
-    return normalizers
+def log_normalizer(logits: Array) -> float:
+    """What to subtract from one row's logits to get log probabilities."""
+    largest = logits.max()
+    return float(largest) + math.log(float(np.exp(logits - largest).sum()))
