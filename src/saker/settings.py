@@ -75,7 +75,9 @@ class Settings:
     root_secret_access_key: Secret = _setting(Secret(""), "The root secret; empty makes one at the first start.")
     demo: bool = _setting(True, "Whether the first start deploys the embedded model as endpoint 'demo'.")
     engine: str = _choice(
-        "auto", "The engine for models whose container does not name one.", "auto", "genai", "transformers", "fake"
+        "auto",
+        "The engine for models whose container does not name one.",
+        *("auto", "genai", "paged", "transformers", "fake"),
     )
     engines_home: Path = _setting(Path(""), "Where engine environments live; empty is `engines` in the data folder.")
     weight_format: str = _choice(

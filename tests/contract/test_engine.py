@@ -33,12 +33,14 @@ class Kind:
 KINDS = {
     "fake": Kind("fake"),
     "genai": Kind("genai"),
+    "paged": Kind("paged"),
     "transformers": Kind("transformers", needs_torch=True, options={"continuous_batching": False}),
     "transformers-batched": Kind("transformers", needs_torch=True, options={"continuous_batching": True}),
 }
 MARKS = {
     "fake": [],
     "genai": [pytest.mark.real],
+    "paged": [pytest.mark.real],
     "transformers": [pytest.mark.real, pytest.mark.torch],
     "transformers-batched": [pytest.mark.real, pytest.mark.torch],
 }
@@ -60,7 +62,7 @@ class Engine:
 
 def model_for(kind: Kind, folder: Path) -> Path:
     """A folder with a model for an engine."""
-    if kind.engine == "genai":
+    if kind.engine in ("genai", "paged"):
         return EMBEDDED
     if kind.engine == "fake":
         (folder / "fake.json").write_text(json.dumps({"delay_s": 0.001, "max_context": 512}))

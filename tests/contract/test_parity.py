@@ -55,9 +55,10 @@ def greedy_tokens(worker: WorkerProcess) -> list[list[int]]:
     return [[token.id for token in answers[0].tokens] for answers in found.values() if isinstance(answers, list)]
 
 
-def test_genai_equals_transformers(reference: Reference) -> None:
+@pytest.mark.parametrize("engine", ["genai", "paged"])
+def test_openvino_engines_equal_transformers(reference: Reference, engine: str) -> None:
     options = EngineOptions(model_path=str(reference.folder / "openvino"), precision="fp32")
-    with WorkerProcess("genai", options) as worker:
+    with WorkerProcess(engine, options) as worker:
         assert greedy_tokens(worker) == reference.greedy
 
 

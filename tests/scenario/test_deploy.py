@@ -90,8 +90,21 @@ def test_a_hub_id_that_does_not_exist_is_named(live: LivePlatform) -> None:
     assert "nobody/nothing" in wait_until(client, "absent", "Failed")["FailureReason"]
 
 
+def test_our_own_engine_serves_where_it_is_asked_for(live: LivePlatform) -> None:
+    """With what the others refuse: a watermark, and the likeliest tokens at each place."""
+    client = deploy_id(live, "paged", "embedded", SAKER_ENGINE="paged")
+    wait_until(client, "paged", "InService")
+    runtime = live.client("sagemaker-runtime")
+    marked = json.dumps({"inputs": "Once upon a time", "parameters": {"watermark": True, "max_new_tokens": 8}})
+
+    text = json.loads(runtime.invoke_endpoint(EndpointName="paged", Body=marked)["Body"].read())[0]["generated_text"]
+
+    assert answer(live, "paged").startswith(", there was a little girl named Lily.")
+    assert text
+
+
 @pytest.mark.torch
-@pytest.mark.parametrize("engine", ["genai", "transformers"])
+@pytest.mark.parametrize("engine", ["genai", "paged", "transformers"])
 def test_a_folder_of_safetensors_answers_as_transformers_does(live: LivePlatform, tmp_path: Path, engine: str) -> None:
     """In fp32 both engines give the story that SOURCE.txt of the weights quotes from llama2.c's greedy sample."""
     torch_python()

@@ -79,7 +79,10 @@ def test_a_stream_brings_one_event_for_each_token_and_the_whole_at_the_end(runti
         (b'{"inputs": "x", "parameters": {"temperature": 0}}', "strictly positive"),
         (b'{"inputs": "x", "parameters": {"do_sample": true, "top_p": 1.5}}', "at most 1"),
         (b'{"inputs": "x", "parameters": {"typical_p": 0.5}}', "'typical_p'"),
-        (b'{"inputs": "x", "parameters": {"watermark": true}}', "'watermark' is not served"),
+        (
+            b'{"inputs": "x", "parameters": {"watermark": true}}',
+            "deploy with the engine 'paged'",
+        ),
         (b'{"inputs": "x", "stream": true}', "InvokeEndpointWithResponseStream"),
         (b"[" * 100_000, "Expected `object`"),
     ],

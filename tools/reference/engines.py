@@ -15,6 +15,11 @@ from saker.settings import Settings
 ENGINES = [
     ("`genai`", "decoder-only models on CPUs, with OpenVINO GenAI's continuous batching", "the server's own"),
     (
+        "`paged`",
+        "the same, with a scheduler and sampler of our own over OpenVINO's paged attention; `auto` does not pick it yet",
+        "the server's own",
+    ),
+    (
         "`transformers`",
         "any causal or encoder-decoder architecture of transformers, on CPU or CUDA",
         "`torch`, made by `saker engines install torch`",
@@ -24,6 +29,7 @@ ENGINES = [
 
 DECLARING = {
     "genai": "genai",
+    "paged": "paged/engine",
     "transformers": "transformers",
     "transformers, batched": "transformers_batch",
     "fake": "fake",
@@ -57,7 +63,7 @@ def engines_page() -> str:
         f"   Tensor types: {words(gguf.READABLE_TYPES)}.",
         "3. safetensors, for the engine `transformers`.",
         "",
-        "safetensors for the engine `genai` are converted to OpenVINO IR once and kept; pickled weights are refused.",
+        "safetensors for the engines `genai` and `paged` are converted to OpenVINO IR once and kept; pickled weights are refused.",
         "",
         *_architectures(),
         "",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saker.settings import Settings
 
 # Written out, since importing the server's own lists would double the time of --help; a test holds them together.
-ENGINES = ("auto", "genai", "transformers", "fake")
+ENGINES = ("auto", "genai", "paged", "transformers", "fake")
 WEIGHT_FORMATS = ("int8", "int4", "fp16", "bf16", "fp32")
 PRECISIONS = ("default", "fp32")
 

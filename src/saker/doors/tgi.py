@@ -51,7 +51,7 @@ class TgiRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: bool = False
 
 
-_UNSERVED = ("adapter_id", "decoder_input_details", "grammar", "top_n_tokens", "watermark")
+_UNSERVED = ("adapter_id", "decoder_input_details", "grammar", "top_n_tokens")
 
 
 def read(body: bytes) -> TgiRequest:
@@ -82,6 +82,7 @@ def to_generate(request: TgiRequest, *, stream: bool) -> GenerateRequest:
         stop=given.stop,
         logprobs=stream or given.details,
         truncate=given.truncate,
+        watermark=given.watermark,
         stream=stream,
     )
 

@@ -50,7 +50,7 @@ class Answer:
         self._prompt_tokens = len(prompt)
         self._stream = TextStream(tokenizer, prompt if continues_prompt else ())
         self._stop = StopStrings(request.stop)
-        self._is_quiet = not (request.stream or request.stop or request.logprobs)
+        self._is_quiet = not (request.stream or request.stop or request.logprobs or request.top_logprobs)
         """Whether nobody looks at the text before the end, so that it need not be decoded on the way."""
         self._ids: list[int] = []
         self._text: list[str] = []
@@ -63,7 +63,11 @@ class Answer:
         return self._is_quiet
 
     def take(
-        self, ids: Sequence[int], logprobs: Sequence[float] = (), reason: FinishReason | None = None
+        self,
+        ids: Sequence[int],
+        logprobs: Sequence[float] = (),
+        reason: FinishReason | None = None,
+        tops: Sequence[tuple[Token, ...]] = (),
     ) -> Chunk | None:
         """Add tokens.
 
@@ -71,6 +75,7 @@ class Answer:
             ids: New tokens, an end-of-text token included.
             logprobs: One for each token, where the request asks for them.
             reason: Set with the answer's last tokens. A stop string may end the answer before that.
+            tops: The likeliest tokens for each token, where the request asks for them.
 
         Returns:
             What to report now: nothing, new text, or with `finish` set the end of the answer.
@@ -82,16 +87,22 @@ class Answer:
                 return None
             text = self._stream.feed_all(self._ids[:-1] if reason == "eos_token" else self._ids)
             return self._chunk(text, (), reason)
-        return self._take_each(ids, logprobs, reason)
+        return self._take_each(ids, logprobs, reason, tops)
 
-    def _take_each(self, ids: Sequence[int], logprobs: Sequence[float], reason: FinishReason | None) -> Chunk | None:
+    def _take_each(
+        self,
+        ids: Sequence[int],
+        logprobs: Sequence[float],
+        reason: FinishReason | None,
+        tops: Sequence[tuple[Token, ...]],
+    ) -> Chunk | None:
         last = len(ids) - 1
         for place, id in enumerate(ids):
             self._generated += 1
             is_eos = place == last and reason == "eos_token"
             piece = "" if is_eos else self._stream.feed((id,))
-            if self._request.logprobs:
-                self._tokens.append(Token(id, piece, logprobs[place]))
+            if logprobs:
+                self._tokens.append(Token(id, piece, logprobs[place], tops[place] if tops else ()))
             self._text.append(self._stop.feed(piece))
             if self._stop.is_found:
                 return self._report("stop_sequence")

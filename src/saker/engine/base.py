@@ -16,8 +16,15 @@ from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, Generat
 
 ENGINES_BY_PARAMETER = {
     "typical_p": "transformers",
+    "logit_bias": "paged",
+    "watermark": "paged",
+    "top_logprobs": "paged",
 }
 """The engine that can, for parameters that some cannot; named in refusals."""
+
+
+MOST_TOP_LOGPROBS = 20
+"""Source: https://platform.openai.com/docs/api-reference/chat/create (top_logprobs)."""
 
 
 class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,9 +139,9 @@ def _used_parameters(request: GenerateRequest) -> list[str]:
     ]
     if request.sampling.temperature > 0:
         used.append("temperature")
-    used += [name for name in ("stop", "logprobs", "ignore_eos") if getattr(request, name)]
-    if request.truncate is not None:
-        used.append("truncate")
+    switches = ("stop", "logprobs", "ignore_eos", "logit_bias", "watermark", "top_logprobs", "priority")
+    used += [name for name in switches if getattr(request, name)]
+    used += [name for name in ("truncate", "deadline_s") if getattr(request, name) is not None]
     if request.n != 1:
         used.append("n")
     return used
@@ -163,6 +170,12 @@ def _check_ranges(request: GenerateRequest) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise InvalidInput(f"Parameter {name!r} is {value!r}; it must be at least 1.")
+    if not 0 <= request.top_logprobs <= MOST_TOP_LOGPROBS:
+        raise InvalidInput(
+            f"Parameter 'top_logprobs' is {request.top_logprobs}; it must be between 0 and {MOST_TOP_LOGPROBS}."
+        )
+    if any(not -100 <= bias <= 100 for bias in request.logit_bias.values()):  # NaN, too
+        raise InvalidInput("Parameter 'logit_bias' holds a bias that is not between -100 and 100.")
     if "" in request.stop:
         raise InvalidInput("A stop string is empty; it must hold at least one character.")
     if request.n > 128:

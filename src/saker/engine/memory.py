@@ -32,6 +32,11 @@ def kv_blocks(shape: KVShape, bytes_per_number: int, wanted_bytes: int | None, m
         most_tokens: What all sequences together could fill.
     """
     block_bytes = 2 * shape.layers * shape.heads * shape.head_size * bytes_per_number * BLOCK_TOKENS
+    return blocks_that_fit(block_bytes, wanted_bytes, most_tokens)
+
+
+def blocks_that_fit(block_bytes: int, wanted_bytes: int | None, most_tokens: int) -> int:
+    """How many blocks of a known size the cache gets; otherwise as `kv_blocks`."""
     if wanted_bytes is not None:
         return max(wanted_bytes // block_bytes, 1)
     room = int(available_bytes() * DEFAULT_SHARE)

@@ -70,6 +70,16 @@ class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether text is reported as it comes. Otherwise it comes once, at the end, which costs nothing on the way."""
     ignore_eos: bool = False
     """Go on past the end-of-text token; for benchmarks."""
+    logit_bias: dict[int, float] = {}
+    """Added to the logits of these tokens; OpenAI allows -100 to 100."""
+    watermark: bool = False
+    """Whether the text carries a statistical mark. Source: Kirchenbauer et al., 2023."""
+    top_logprobs: int = 0
+    """How many of the likeliest tokens come with each token."""
+    priority: int = 0
+    """Lower goes first, and may send running answers of a higher number back into the queue."""
+    deadline_s: float | None = None
+    """Seconds from its arrival after which the request fails; None never."""
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
@@ -102,6 +112,9 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     """What it adds to the answer's text: "" for special tokens and for the first bytes of a longer character."""
     logprob: float
+    top: tuple[Token, ...] = ()
+    """The likeliest tokens at its place, the likeliest first, where `top_logprobs` asked for them. Their text is each
+    token's alone."""
 
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
@@ -135,7 +148,7 @@ class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of "generate", "chat", "embed"."""
     parameters: frozenset[str] = frozenset()
     """Which optional request fields it honours: names of `Sampling`, "stop", "n", "logprobs", "truncate",
-    "ignore_eos"."""
+    "ignore_eos", "logit_bias", "watermark", "top_logprobs", "priority", "deadline_s"."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

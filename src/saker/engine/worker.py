@@ -57,6 +57,7 @@ STEP_FAILURES = 2
 ENGINES = {
     "fake": "saker.engine.fake:FakeEngine",
     "genai": "saker.engine.genai:GenAIEngine",
+    "paged": "saker.engine.paged.engine:PagedEngine",
     "transformers": "saker.engine.transformers:load",
 }
 """Where each engine's class lives; imported only when it is asked for."""

@@ -12,8 +12,8 @@ from saker.core.suggest import did_you_mean
 from saker.models.source import ModelSource
 from saker.settings import Secret
 
-EngineChoice = Literal["auto", "genai", "transformers", "fake"]
-EngineName = Literal["genai", "transformers", "fake"]
+EngineChoice = Literal["auto", "genai", "paged", "transformers", "fake"]
+EngineName = Literal["genai", "paged", "transformers", "fake"]
 WeightFormat = Literal["int8", "int4", "fp16", "bf16", "fp32"]
 ModelFormat = Literal["openvino", "gguf", "safetensors", "fake"]
 Phase = Literal["resolve", "download", "check", "convert", "install"]

@@ -19,6 +19,7 @@ KV_BYTES = 2  # of one number; the engines keep 16 bits or fewer unless a deploy
 RUNTIME_BYTES: Mapping[EngineName, int] = {
     # Measured with models of 1 MB: 130 and 430 MB resident; the rest is for activations and for larger libraries.
     "genai": 300_000_000,
+    "paged": 300_000_000,
     "transformers": 700_000_000,
     "fake": 60_000_000,
 }

@@ -22,7 +22,7 @@ MODEL_VARIABLES = {
     "HUGGING_FACE_HUB_TOKEN": "The older name of HF_TOKEN.",
     "HF_TASK": "The task; text-generation.",
     "MAX_TOTAL_TOKENS": "The longest prompt and answer together, in tokens.",
-    "SAKER_ENGINE": "auto, genai, transformers or fake.",
+    "SAKER_ENGINE": "auto, genai, paged, transformers or fake.",
     "SAKER_WEIGHT_FORMAT": "int8, int4, fp16, bf16 or fp32.",
     "SAKER_PRECISION": "default or fp32: arithmetic and KV cache.",
     "SAKER_THREADS": "CPU threads of each replica.",

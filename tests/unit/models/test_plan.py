@@ -47,6 +47,18 @@ def test_the_engine_that_was_asked_for_is_taken() -> None:
     assert "'int8' does not apply" in plan.notes[0]
 
 
+def test_the_paged_engine_takes_what_is_converted_and_what_is_ready_but_no_gguf() -> None:
+    request = Preparation(SOURCE, engine="paged")
+
+    converted = choose_plan(safetensors(), request)
+    ready = choose_plan(Checkpoint(Path("/m"), "openvino", {}), request)
+
+    assert ("paged", True) == (converted.engine, converted.convert)
+    assert ("paged", False) == (ready.engine, ready.convert)
+    with pytest.raises(Unsupported, match="SAKER_ENGINE=genai"):
+        choose_plan(Checkpoint(Path("/m"), "gguf", {}), request)
+
+
 def test_an_engine_that_cannot_names_one_that_can() -> None:
     with pytest.raises(Unsupported, match="SAKER_ENGINE=transformers"):
         choose_plan(safetensors(model_type="olmo3"), Preparation(SOURCE, engine="genai"))

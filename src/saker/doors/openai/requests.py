@@ -107,7 +107,9 @@ def chat_to_generate(request: ChatRequest) -> GenerateRequest:
         Unsupported: It asks for what is not served.
     """
     is_text = (request.response_format or {}).get("type", "text") == "text"
-    _refuse(request, tools=bool(request.tools), top_logprobs=bool(request.top_logprobs), response_format=not is_text)
+    _refuse(tools=bool(request.tools), response_format=not is_text)
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidInput("'top_logprobs' needs 'logprobs' to be true.")
     if not request.messages:
         raise InvalidInput("'messages' is empty.", fix="Send at least one message.")
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
@@ -118,6 +120,8 @@ def chat_to_generate(request: ChatRequest) -> GenerateRequest:
         stop=_stop(request),
         n=request.n or 1,
         logprobs=bool(request.logprobs),
+        top_logprobs=request.top_logprobs or 0,
+        logit_bias=_logit_bias(request),
         stream=bool(request.stream),
     )
 
@@ -130,13 +134,14 @@ def completion_to_generate(request: CompletionRequest) -> list[GenerateRequest]:
         Unsupported: It asks for what is not served.
     """
     best_of = request.best_of not in (None, 1, request.n)
-    _refuse(request, suffix=bool(request.suffix), best_of=best_of, logprobs=(request.logprobs or 0) > 1)
+    _refuse(suffix=bool(request.suffix), best_of=best_of, logprobs=(request.logprobs or 0) > 1)
     common = GenerateRequest(
         max_new_tokens=request.max_tokens,
         sampling=_sampling(request),
         stop=_stop(request),
         n=request.n or 1,
         logprobs=request.logprobs is not None,
+        logit_bias=_logit_bias(request),
         stream=bool(request.stream),
     )
     prompts = _prompts(request.prompt)
@@ -184,8 +189,15 @@ def _sampling(request: Common) -> Sampling:
     )
 
 
-def _refuse(request: Common, **asked: bool) -> None:
-    asked["logit_bias"] = bool(request.logit_bias)
+def _logit_bias(request: Common) -> dict[int, float]:
+    """JSON's keys are text; here they are token ids."""
+    try:
+        return {int(token): bias for token, bias in (request.logit_bias or {}).items()}
+    except ValueError:
+        raise InvalidInput("'logit_bias' has a key that is no token id.") from None
+
+
+def _refuse(**asked: bool) -> None:
     for name, is_asked in asked.items():
         if is_asked:
             raise Unsupported(f"Parameter {name!r} with this value is not served here.", fix="Leave it out.")

@@ -124,10 +124,11 @@ def _reason(chunk: Chunk) -> str | None:
 
 
 def _logprobs(tokens: Sequence[Token]) -> list[dict[str, Any]]:
-    return [
-        {"token": token.text, "logprob": token.logprob, "bytes": list(token.text.encode()), "top_logprobs": []}
-        for token in tokens
-    ]
+    return [_logprob(token) | {"top_logprobs": [_logprob(likely) for likely in token.top]} for token in tokens]
+
+
+def _logprob(token: Token) -> dict[str, Any]:
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.text.encode())}
 
 
 def _base64(vector: Sequence[float]) -> str:

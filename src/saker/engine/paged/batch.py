@@ -1,0 +1,93 @@
+"""The sequences that run and those that wait; carries out what the scheduler decides. Knows no model."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from saker.engine.paged.blocks import BlockPool
+from saker.engine.paged.schedule import Limits, schedule
+from saker.engine.paged.sequence import Sequence
+
+S = TypeVar("S", bound=Sequence)
+
+
+@dataclass
+class Step(Generic[S]):
+    """What the model has to do now."""
+
+    rows: list[tuple[S, int]]
+    """Who computes how many tokens."""
+    copies: list[tuple[int, int]] = field(default_factory=list)
+    """Blocks to copy, from and to, before that."""
+
+
+class Batch(Generic[S]):
+    """Everything that is under way, in order: by priority, then by arrival."""
+
+    def __init__(self, pool: BlockPool, limits: Limits) -> None:
+        self.running: list[S] = []
+        self.waiting: list[S] = []
+        self.preemptions = 0
+        """How often a sequence was sent away to compute its blocks again."""
+        self._pool = pool
+        self._limits = limits
+
+    def add(self, sequence: S) -> None:
+        """Let a sequence wait for its turn."""
+        insort(self.waiting, sequence, key=_rank)
+
+    def remove(self, sequence: S) -> None:
+        """Take a sequence out, wherever it is, and free its blocks. Nothing happens if it is not here."""
+        for line in (self.running, self.waiting):
+            if sequence in line:
+                line.remove(sequence)
+        sequence.leave()
+
+    def fork(self, parent: S, child: S) -> bool:
+        """Let a child run on its running parent's blocks; False where all places are taken and it waits instead."""
+        if len(self.running) >= self._limits.sequences:
+            self.add(child)
+            return False
+        parent.fork(child)
+        insort(self.running, child, key=_rank)
+        return True
+
+    def next_step(self) -> Step[S]:
+        """The next step, with all blocks in place. There is one as long as anything runs or waits.
+
+        Raises:
+            MemoryError: A sequence is longer than the whole pool.
+        """
+        while True:
+            plan = schedule(self.running, self.waiting, self._pool.available, self._limits, Sequence.cached)
+            for sequence in plan.preempted:
+                self._preempt(sequence)
+            if plan.rows:
+                break
+            if not plan.preempted:
+                raise MemoryError(f"A sequence does not fit {self._pool.count} blocks.")
+        for sequence in plan.admitted:
+            sequence.enter()  # all before any takes a block, which could be one that another was counted to find
+        step = Step(plan.rows)
+        admitted = set(map(id, plan.admitted))
+        for sequence, tokens in plan.rows:
+            is_new = id(sequence) in admitted
+            copy = sequence.grow(sequence.length if is_new else sequence.computed + tokens)
+            if copy is not None:
+                step.copies.append(copy)
+            if is_new:
+                self.waiting.remove(sequence)
+                insort(self.running, sequence, key=_rank)
+        return step
+
+    def _preempt(self, sequence: S) -> None:
+        self.preemptions += 1
+        self.running.remove(sequence)
+        sequence.leave()
+        self.add(sequence)
+
+
+def _rank(sequence: Sequence) -> tuple[int, int]:
+    return sequence.priority, sequence.arrival

@@ -1,0 +1,112 @@
+"""Runs the model once over rows of any length, each a piece of a sequence.
+
+Buffers are made once and given to OpenVINO as views, so that a step copies nothing but its token ids.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+
+from saker.engine.paged.blocks import blocks_for
+from saker.engine.paged.compile import WANTED, CacheInput, PagedModel
+
+
+class Row(NamedTuple):
+    """Tokens of one sequence to compute."""
+
+    tokens: Sequence[int]
+    past: int
+    """How many tokens come before them."""
+    blocks: Sequence[int]
+    """Of the sequence; the first ones hold those before, the next take these."""
+    wanted: int
+    """For how many of the last tokens logits are wanted."""
+
+
+class Runner:
+    """One model with its KV cache."""
+
+    def __init__(self, model: PagedModel, blocks: int, max_tokens: int, max_rows: int, max_context: int) -> None:
+        """
+        Args:
+            blocks: Of the cache. Their memory is taken as they are first written.
+            max_tokens: In one run, over all rows.
+        """
+        self._request = model.compiled.create_infer_request()
+        self._caches = [self._make_cache(cache, blocks) for cache in model.caches]
+        self._buffers: dict[str, npt.NDArray[Any]] = {
+            "input_ids": np.zeros(max_tokens, np.int64),
+            "past_lens": np.zeros(max_rows, np.int32),
+            "subsequence_begins": np.zeros(max_rows + 1, np.int32),
+            "block_indices": np.zeros(max_rows * blocks_for(max_context), np.int32),
+            "block_indices_begins": np.zeros(max_rows + 1, np.int32),
+            WANTED: np.zeros(max_tokens, np.int64),
+        }
+        if model.has_positions:
+            self._buffers["position_ids"] = np.zeros(max_tokens, np.int64)
+        self._longest = np.zeros((), np.int32)
+        self._request.set_tensor("max_context_len", openvino.Tensor(self._longest, shared_memory=True))
+        self._sizes = dict.fromkeys(self._buffers, -1)
+        self._places = np.arange(max_context)
+
+    def run(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+        """Logits of shape [wanted, vocabulary], in the order of the rows.
+
+        The caller may change them; the next run overwrites them.
+        """
+        self._fill(rows)
+        self._request.infer()
+        logits: npt.NDArray[np.float32] = self._request.get_output_tensor(0).data
+        return logits.reshape(-1, logits.shape[-1])
+
+    def copy_block(self, source: int, target: int) -> None:
+        """Copy one block's keys and values."""
+        for cache in self._caches:
+            cache[target] = cache[source]
+
+    def _make_cache(self, cache: CacheInput, blocks: int) -> npt.NDArray[np.uint8]:
+        # Anonymous memory is on a page's boundary, and the system hands out its pages only as they are written.
+        room = mmap.mmap(-1, blocks * cache.block_bytes)
+        content = np.frombuffer(room, np.uint8)
+        shape = openvino.Shape([blocks, *cache.block_shape])
+        self._request.set_tensor(cache.name, openvino.Tensor(content, shape, cache.type))
+        return content.reshape(blocks, cache.block_bytes)
+
+    def _fill(self, rows: Sequence[Row]) -> None:
+        """Write the inputs: tokens one after another, blocks one after another, and where each row begins."""
+        buffers = self._buffers
+        ids, past, wanted = buffers["input_ids"], buffers["past_lens"], buffers[WANTED]
+        begins, blocks, block_begins = (
+            buffers[name] for name in ("subsequence_begins", "block_indices", "block_indices_begins")
+        )
+        positions = buffers.get("position_ids", ids[:0])
+        at = block_at = wanted_at = longest = 0
+        for place, row in enumerate(rows):
+            end = at + len(row.tokens)
+            length = row.past + len(row.tokens)
+            block_end = block_at + blocks_for(length)
+            ids[at:end] = row.tokens
+            if len(positions):
+                positions[at:end] = self._places[row.past : length]
+            past[place] = row.past
+            blocks[block_at:block_end] = row.blocks[: block_end - block_at]
+            wanted[wanted_at : wanted_at + row.wanted] = range(end - row.wanted, end)
+            begins[place + 1], block_begins[place + 1] = end, block_end
+            at, block_at, wanted_at, longest = end, block_end, wanted_at + row.wanted, max(longest, length)
+        self._longest[...] = longest
+        count = len(rows)
+        sizes = {"input_ids": at, "position_ids": at, "past_lens": count, "block_indices": block_at, WANTED: wanted_at}
+        self._show(sizes | {"subsequence_begins": count + 1, "block_indices_begins": count + 1})
+
+    def _show(self, sizes: dict[str, int]) -> None:
+        """Let the model see so many entries of each buffer."""
+        for name, buffer in self._buffers.items():
+            if self._sizes[name] != (size := sizes[name]):
+                self._sizes[name] = size
+                self._request.set_tensor(name, openvino.Tensor(buffer[:size], shared_memory=True))

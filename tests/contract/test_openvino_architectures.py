@@ -1,0 +1,62 @@
+"""In fp32, both OpenVINO engines give the tokens that transformers gives, architecture by architecture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from saker.engine.base import EngineOptions
+from saker.engine.messages import GenerateRequest, Sampling
+from support.environment import ROOT, torch_python
+from support.workers import WorkerProcess
+
+pytestmark = [pytest.mark.real, pytest.mark.torch]
+
+ARCHITECTURES = (
+    *("llama", "mistral", "qwen2", "qwen3", "phi", "phi3", "falcon", "gpt_neox", "bloom", "gpt2", "gpt_bigcode"),
+    *("opt", "codegen", "gptj", "granite", "cohere", "stablelm", "starcoder2"),
+)
+PENALTY = 1.3
+NEW_TOKENS = 60
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny models of every architecture, made in one process because importing the libraries takes longest."""
+    folder = tmp_path_factory.mktemp("architectures")
+    script = ROOT / "tests" / "support" / "torch_openvino.py"
+    subprocess.run(
+        [torch_python(), "-P", script, folder, ROOT / "src" / "saker" / "models" / "embedded", *ARCHITECTURES],
+        check=True,
+        capture_output=True,
+        timeout=900,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["paged", "genai"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_engine_equals_transformers(models: Path, architecture: str, engine: str) -> None:
+    prompts, expected = json.loads((models / architecture / "answers.json").read_text())
+    requests = [
+        GenerateRequest(
+            tokens=tuple(prompt),
+            max_new_tokens=NEW_TOKENS,
+            sampling=Sampling(repetition_penalty=PENALTY),
+            ignore_eos=True,
+            logprobs=True,
+        )
+        for prompt in prompts
+    ]
+    options = EngineOptions(str(models / architecture / "openvino"), precision="fp32", kv_cache_bytes=64 << 20)
+    with WorkerProcess(engine, options) as worker:
+        worker.ready()
+        found = worker.collect({worker.start(request): 1 for request in requests})
+
+    assert expected == [
+        [token.id for token in answers[0].tokens] for answers in found.values() if isinstance(answers, list)
+    ]
+    assert min(len(set(answer)) for answer in expected) > 20  # no trivial answers
