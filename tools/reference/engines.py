@@ -16,7 +16,7 @@ ENGINES = [
     ("`genai`", "decoder-only models on CPUs, with OpenVINO GenAI's continuous batching", "the server's own"),
     (
         "`paged`",
-        "the same, with a scheduler and sampler of our own over OpenVINO's paged attention; `auto` does not pick it yet",
+        "the same, with our own scheduler and sampler over OpenVINO's paged attention; `auto` does not pick it yet",
         "the server's own",
     ),
     (
@@ -63,7 +63,8 @@ def engines_page() -> str:
         f"   Tensor types: {words(gguf.READABLE_TYPES)}.",
         "3. safetensors, for the engine `transformers`.",
         "",
-        "safetensors for the engines `genai` and `paged` are converted to OpenVINO IR once and kept; pickled weights are refused.",
+        "safetensors for the engines `genai` and `paged` are converted to OpenVINO IR once and kept.",
+        "Pickled weights are refused.",
         "",
         *_architectures(),
         "",
