@@ -7,10 +7,14 @@ import signal
 import sys
 from types import FrameType
 
-from bench import engine, gateway, perplexity, start
-from bench.paths import CACHE
+from bench import docs, engine, gateway, perplexity, start
+from bench.paths import CACHE, ROOT
+from bench.processes import foreign_load
 from bench.report import Part, save, show
 
+BUSY = 0.1
+"""Processors that others may keep busy before we warn."""
+PAGE = ROOT / "docs" / "performance.md"
 PARTS = {"gateway": gateway.measure, "start": start.measure, "engine": engine.measure, "perplexity": perplexity.measure}
 
 
@@ -19,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Saker beside its peers, on this machine.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all where none is named")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds; not for publishing")
+    parser.add_argument("--docs", action="store_true", help="write the day's figures into docs/performance.md")
     given = parser.parse_args()
     unknown = set(given.parts) - PARTS.keys()
     if unknown:
@@ -27,9 +32,17 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     parts: list[Part] = []
     for name in given.parts or PARTS:
-        parts.append(PARTS[name](is_quick=given.quick))
+        foreign = foreign_load()
+        if foreign > BUSY:
+            print(f"Other work keeps {foreign:.2f} processors busy; the figures will suffer.", file=sys.stderr)
+        part = PARTS[name](is_quick=given.quick)
+        part.foreign_load = foreign
+        parts.append(part)
         show(parts[-1])
-        print(f"Written to {save(CACHE, parts, is_quick=given.quick)}\n", flush=True)
+        results = save(CACHE, parts, is_quick=given.quick)
+        print(f"Written to {results}\n", flush=True)
+        if given.docs:
+            docs.write(PAGE, results)
     sys.exit(not all(figure.is_met for part in parts for figure in part.figures))
 
 

@@ -90,7 +90,7 @@ ROWS: tuple[tuple[str, str, str, Better, float | None], ...] = (
 
 def measure(*, is_quick: bool) -> Part:
     """Measure Saker by both of its dialects, then the peers."""
-    plan = Plan(2, 1.0) if is_quick else Plan(5, 4.0)
+    plan = Plan(2, 1.0) if is_quick else Plan(5, 2.0)
     part = Part("gateway")
     with Backend() as backend:
         bare = _peer_subject("uvicorn", backend)

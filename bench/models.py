@@ -30,6 +30,8 @@ class BenchModel:
     """Prompts are made of these."""
     prompt_words: int
     new_tokens: int
+    haste: int = 1
+    """How many times as many requests a round needs to last some seconds."""
 
     def prompts(self, count: int, seed: int) -> list[str]:
         """Texts that share no beginning, so that no prefix cache helps."""
@@ -50,7 +52,7 @@ def embedded() -> BenchModel:
     (path / "generation_config.json").unlink()
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | {"eos_token_id": None}))
-    return BenchModel("embedded (260K)", path, _WORDS, prompt_words=24, new_tokens=128)
+    return BenchModel("embedded (260K)", path, _WORDS, prompt_words=24, new_tokens=128, haste=8)
 
 
 def llama_135m() -> BenchModel:

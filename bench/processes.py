@@ -106,6 +106,20 @@ def memory_mb(pid: int) -> float:
     raise Failed(f"/proc/{pid}/smaps_rollup has no line Rss")
 
 
+def foreign_load(seconds: float = 2.0) -> float:
+    """How many processors others keep busy; measured while we sleep."""
+    busy, total = _processor_ticks()
+    time.sleep(seconds)
+    busy_after, total_after = _processor_ticks()
+    return len(os.sched_getaffinity(0)) * (busy_after - busy) / (total_after - total)
+
+
+def _processor_ticks() -> tuple[int, int]:
+    """Busy and all ticks of all processors since the start. Source: `man 5 proc_stat`."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)  # without idle and iowait
+
+
 def cpu_s(pid: int) -> float:
     """The processor time that one process has taken, in seconds; 0 where it is gone."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -50,6 +50,8 @@ class Part:
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What was left out and why, and what a reader must know."""
+    foreign_load: float = 0.0
+    """How many processors others kept busy just before."""
 
 
 def show(part: Part) -> None:
@@ -59,16 +61,16 @@ def show(part: Part) -> None:
         table.add_column(heading, justify="left" if heading in ("figure", "peer") else "right")
     for figure in part.figures:
         sign = "≤" if figure.better == "lower" else "≥"
-        target = "" if figure.target is None else f"{sign} {_number(figure.target)}"
+        target = "" if figure.target is None else f"{sign} {format_number(figure.target)}"
         mark = "" if figure.target is None else "yes" if figure.is_met else "[bold]no[/bold]"
         table.add_row(
             figure.name,
-            f"{_number(figure.value)} {figure.unit}",
+            f"{format_number(figure.value)} {figure.unit}",
             target,
             mark,
             "\n".join(figure.peers),
-            "\n".join(map(_number, figure.peers.values())),
-            "\n".join(_number(figure.ratio(peer)) for peer in figure.peers),
+            "\n".join(map(format_number, figure.peers.values())),
+            "\n".join(format_number(figure.ratio(peer)) for peer in figure.peers),
         )
     console = Console(width=max(Console().width, 120))
     console.print(table)
@@ -93,15 +95,16 @@ def _machine() -> dict[str, object]:
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "openvino_genai": version("openvino-genai"),
         "uvicorn": version("uvicorn"),
     }
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
     """Three significant digits, and no exponent."""
+    if value == int(value) and abs(value) < 100:
+        return f"{value:.0f}"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
