@@ -28,7 +28,12 @@ def _table(name: str, part: dict[str, Any]) -> str:
     lines = [_row(heading), _row(["---"] + ["---:"] * (len(heading) - 1))]
     lines += [_row([figure.name, *_cells(figure, peers)]) for figure in figures]
     run = "a short run" if part["quick"] else "a full run"
-    when = f"Measured {part['at']}, {run}; other work kept {part['foreign_load']:.2f} processors busy when it began."
+    busy = ""
+    if "foreign_load" in part:
+        busy = f"; other work kept {part['foreign_load']:.2f} processors busy when it began"
+    elif "load_average" in part["machine"]:
+        busy = f", load average {part['machine']['load_average']:.1f} at its end"
+    when = f"Measured {part['at']}, {run}{busy}."
     return "\n".join([f"### {name}", "", *lines, "", when, *part["notes"]])
 
 
