@@ -36,19 +36,20 @@ _LLAMA = _TOKENS | {
     "pad_token_id": 0,
 }
 _GPT = _TOKENS | {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}
+# With tied embeddings falcon and bloom would repeat one token for ever, whatever the penalty.
 _OWN: dict[str, dict[str, Any]] = {
     "mistral": {"sliding_window": WINDOW},
     "qwen3": {"head_dim": 16},
     "phi": {"num_key_value_heads": 4},
     "phi3": {"num_key_value_heads": 4},
-    "falcon": {"multi_query": True, "alibi": False},
+    "falcon": {"multi_query": True, "alibi": False, "tie_word_embeddings": False},
     "opt": {"ffn_dim": 128, "word_embed_proj_dim": 64},
     "codegen": {"rotary_dim": 8},
     "gptj": {"rotary_dim": 8},
     "granite": {"logits_scaling": 2.0},
     "cohere": {"logit_scale": 0.5},
     "starcoder2": {"sliding_window": WINDOW},
-    "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4},
+    "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4, "tie_word_embeddings": False},
 }
 
 
