@@ -134,15 +134,23 @@ def test_the_known_architectures_are_those_of_the_libraries(engines: EngineEnvir
     code = (
         "import json\nimport optimum.exporters.openvino\nfrom optimum.exporters.tasks import TasksManager\n"
         "from transformers.models.auto import modeling_auto as auto\n"
+        "import transformers\nfrom packaging.version import parse\n"
         "types = TasksManager._LIBRARY_TO_SUPPORTED_MODEL_TYPES['transformers']\n"
-        "openvino = [t for t, v in types.items() if 'text-generation-with-past' in v.get('openvino', {})]\n"
-        "print(json.dumps([openvino, list(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),"
+        "found = {t: v['openvino'].get('text-generation-with-past') for t, v in types.items() if 'openvino' in v}\n"
+        "def fits(c):\n"
+        "    c, now = getattr(c, 'func', c), parse(transformers.__version__)\n"
+        "    low, high = (getattr(c, f'{end}_TRANSFORMERS_VERSION', None) for end in ('MIN', 'MAX'))\n"
+        "    return not (low and parse(str(low)) > now) and not (high and parse(str(high)) < now)\n"
+        "openvino = [t for t, c in found.items() if c]\n"
+        "exported = [t for t in openvino if fits(found[t])]\n"
+        "print(json.dumps([openvino, exported, list(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),"
         " list(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES)]))"
     )
     output = subprocess.run([engines.python("torch"), "-c", code], capture_output=True, text=True, check=True).stdout
-    openvino, causal, encoder_decoder = map(set, json.loads(output.splitlines()[-1]))
+    openvino, exported, causal, encoder_decoder = map(set, json.loads(output.splitlines()[-1]))
 
-    assert openvino >= architectures.OPENVINO | architectures.RECURRENT
+    assert exported >= architectures.OPENVINO
+    assert openvino >= architectures.RECURRENT
     assert causal >= architectures.TRANSFORMERS
     assert encoder_decoder >= architectures.ENCODER_DECODER
 
