@@ -13,12 +13,14 @@ END = "<!-- end of figures -->"
 
 
 def write(page: Path, results: Path) -> None:
-    """Replace the tables of the page with those of a results file."""
+    """Put the parts of a results file into the page; parts that it does not hold stay as they are."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
+    written, _, after = rest.partition(END)
+    kept = {section.partition("\n")[0]: section for section in written.strip().split("### ") if section}
     parts = json.loads(results.read_text(encoding="utf-8"))
-    tables = "\n\n".join(_table(name, part) for name, part in parts.items())
-    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+    tables = kept | {name: _table(name, part) for name, part in parts.items()}
+    figures = "\n\n".join(f"### {table.strip()}" for table in tables.values())
+    page.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
 
 
 def _table(name: str, part: dict[str, Any]) -> str:
@@ -28,13 +30,8 @@ def _table(name: str, part: dict[str, Any]) -> str:
     lines = [_row(heading), _row(["---"] + ["---:"] * (len(heading) - 1))]
     lines += [_row([figure.name, *_cells(figure, peers)]) for figure in figures]
     run = "a short run" if part["quick"] else "a full run"
-    busy = ""
-    if "foreign_load" in part:
-        busy = f"; other work kept {part['foreign_load']:.2f} processors busy when it began"
-    elif "load_average" in part["machine"]:
-        busy = f", load average {part['machine']['load_average']:.1f} at its end"
-    when = f"Measured {part['at']}, {run}{busy}."
-    return "\n".join([f"### {name}", "", *lines, "", when, *part["notes"]])
+    when = f"Measured {part['at']}, {run}; other work kept {part['foreign_load']:.2f} processors busy when it began."
+    return "\n".join([name, "", *lines, "", when, *part["notes"]])
 
 
 def _cells(figure: Figure, peers: list[str]) -> list[str]:
