@@ -22,8 +22,6 @@ import msgspec
 
 from bench.paths import ROOT
 
-READ_BYTES = 1 << 20
-
 
 class Load(msgspec.Struct, frozen=True):
     """What to send."""
@@ -94,8 +92,7 @@ class Answer(msgspec.Struct):
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection with one request at a time."""
 
-    def __init__(self, marker: bytes) -> None:
-        self._marker = marker
+    def __init__(self) -> None:
         self._transport: Any = None
         self._received = bytearray()
         self._head = 0
@@ -185,9 +182,8 @@ class Generator:
         return Outcome(self._latencies, self._first, wall, failures, self._markers, self._bodies)
 
     async def _connect(self) -> None:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._load.marker), "127.0.0.1", self._load.port
-        )
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, "127.0.0.1", self._load.port)
         self._idle.append(connection)
 
     async def _closed_loop(self) -> None:
