@@ -153,14 +153,20 @@ def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert FolderLock(tmp_path).holder() is None
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Root obeys a folder's mode too, once it has given up the right to override it."""
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*plain, sys.executable, "-m", "saker", "up", "--home", str(tmp_path), "--port", str(free_port())]
     tmp_path.chmod(0o500)
-    outcome = run_process("up", "--home", tmp_path, "--port", free_port())
+
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment(), check=False)
     tmp_path.chmod(0o700)
 
-    assert outcome.code == 1
-    assert "cannot be used" in outcome.err
+    assert outcome.returncode == 1
+    assert str(tmp_path) in outcome.stderr
+    assert "Permission denied" in outcome.stderr
+    assert "Fix:" in outcome.stderr
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_killed_platform_leaves_a_folder_that_starts_again(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class Gateway:
             return door.error(request, error, request_id)
         except ClientGone:
             raise
-        except Exception:
+        except Exception:  # whatever it is, the caller gets an answer and the log the cause
             _log.exception("request %s at door %s failed", request_id, door.name)
             fault = Internal(f"A fault in Saker stopped request {request_id}.", fix="The platform's log has the cause.")
             return door.error(request, fault, request_id)
