@@ -19,12 +19,19 @@ ENGINES_BY_PARAMETER = {
     "logit_bias": "paged",
     "watermark": "paged",
     "top_logprobs": "paged",
+    "best_of": "paged",
+    "prompt_logprobs": "paged",
+    "grammar": "paged",
+    "adapter": "paged",
 }
 """The engine that can, for parameters that some cannot; named in refusals."""
 
 
 MOST_TOP_LOGPROBS = 20
 """Source: https://platform.openai.com/docs/api-reference/chat/create (top_logprobs)."""
+
+MOST_ANSWERS = 128
+"""To one request."""
 
 
 class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,6 +58,12 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     chat_template: str | None = None
     """A Jinja template in place of the model's own."""
     trust_remote_code: bool = False
+    adapters: dict[str, str] = {}
+    """LoRA adapters to load at the start: folders by name."""
+    adapter_bytes: int = 0
+    """Room for LoRA adapters, those of the start included; 0 is none, and costs nothing."""
+    speculation: int = 0
+    """At most how many tokens to guess ahead from what the text repeats; the answers stay the same. 0 is off."""
 
 
 class Engine(Protocol):
@@ -140,11 +153,9 @@ def _used_parameters(request: GenerateRequest) -> list[str]:
     if request.sampling.temperature > 0:
         used.append("temperature")
     switches = ("stop", "logprobs", "ignore_eos", "logit_bias", "watermark", "top_logprobs", "priority")
-    used += [name for name in switches if getattr(request, name)]
-    used += [name for name in ("truncate", "deadline_s") if getattr(request, name) is not None]
-    if request.n != 1:
-        used.append("n")
-    return used
+    used += [name for name in (*switches, "prompt_logprobs", "adapter") if getattr(request, name)]
+    used += [name for name in ("truncate", "deadline_s", "grammar") if getattr(request, name) is not None]
+    return used + [name for name in ("n", "best_of") if getattr(request, name) != 1]
 
 
 _RANGES: dict[str, tuple[float, float, bool, str]] = {
@@ -166,7 +177,7 @@ def _check_ranges(request: GenerateRequest) -> None:
         inside = (low <= value if low_allowed else low < value) and value <= high
         if not inside:  # also catches NaN
             raise InvalidInput(f"Parameter {name!r} is {value!r}; it must be {words}.")
-    for name in ("max_new_tokens", "truncate", "n"):
+    for name in ("max_new_tokens", "truncate", "n", "best_of"):
         value = getattr(request, name)
         if value is not None and value < 1:
             raise InvalidInput(f"Parameter {name!r} is {value!r}; it must be at least 1.")
@@ -178,8 +189,15 @@ def _check_ranges(request: GenerateRequest) -> None:
         raise InvalidInput("Parameter 'logit_bias' holds a bias that is not between -100 and 100.")
     if "" in request.stop:
         raise InvalidInput("A stop string is empty; it must hold at least one character.")
-    if request.n > 128:
-        raise InvalidInput(f"Parameter 'n' is {request.n}; it must be at most 128.")
+    for name in ("n", "best_of"):
+        if getattr(request, name) > MOST_ANSWERS:
+            raise InvalidInput(f"Parameter {name!r} is {getattr(request, name)}; it must be at most {MOST_ANSWERS}.")
+    if 1 < request.best_of < request.n:
+        raise InvalidInput(f"Parameter 'best_of' is {request.best_of}; it must be at least n, which is {request.n}.")
+    if request.best_of > 1 and request.stream:
+        raise InvalidInput("Parameter 'best_of' cannot be streamed: which answer is best shows at the end.")
+    if request.best_of > 1 and request.sampling.temperature <= 0:
+        raise InvalidInput("Parameter 'best_of' needs a temperature: greedy answers are all the same.")
     given = [name for name in ("prompt", "tokens", "messages") if getattr(request, name) is not None]
     if len(given) != 1:
         raise InvalidInput(f"Exactly one of prompt, tokens and messages is needed; got {', '.join(given) or 'none'}.")

@@ -46,6 +46,19 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     """The same seed, prompt and engine give the same tokens; None draws a fresh one."""
 
 
+GrammarKind = Literal["json_schema", "regex", "lark"]
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """The form that an answer must have."""
+
+    kind: GrammarKind
+    """"lark" is llguidance's variant of Lark's EBNF.
+    Source: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md"""
+    text: str
+    """The schema as JSON text, the regular expression, or the grammar."""
+
+
 class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """One text request, whatever dialect it came in. Exactly one of `prompt`, `tokens` and `messages` is given."""
 
@@ -80,6 +93,15 @@ class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Lower goes first, and may send running answers of a higher number back into the queue."""
     deadline_s: float | None = None
     """Seconds from its arrival after which the request fails; None never."""
+    best_of: int = 1
+    """Draw so many answers and report the `n` with the highest mean log probability, the likeliest first, all at the
+    end. 1 is off; otherwise at least `n`, and not streamed."""
+    prompt_logprobs: bool = False
+    """Whether the first chunk tells how likely the model found each token of the prompt."""
+    grammar: Grammar | None = None
+    """None leaves the form open."""
+    adapter: str = ""
+    """The LoRA adapter that answers, by the name it was loaded under; "" is the plain model."""
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
@@ -102,7 +124,23 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     id: int
 
 
-Command = Generate | Embed | Cancel
+class LoadAdapter(msgspec.Struct, frozen=True, tag="load_adapter"):
+    """Load a LoRA adapter while others answer. A name that is in use is refused."""
+
+    id: int
+    name: str
+    path: str
+    """A folder in PEFT's format: adapter_config.json and adapter_model.safetensors."""
+
+
+class UnloadAdapter(msgspec.Struct, frozen=True, tag="unload_adapter"):
+    """Forget a LoRA adapter. Refused while a request uses it."""
+
+    id: int
+    name: str
+
+
+Command = Generate | Embed | Cancel | LoadAdapter | UnloadAdapter
 
 
 class Token(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -115,6 +153,16 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     top: tuple[Token, ...] = ()
     """The likeliest tokens at its place, the likeliest first, where `top_logprobs` asked for them. Their text is each
     token's alone."""
+
+
+class PromptToken(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One token of the prompt, where `prompt_logprobs` asked for it."""
+
+    id: int
+    text: str
+    """The token's alone."""
+    logprob: float | None = None
+    """None for the first, which nothing comes before."""
 
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
@@ -139,6 +187,8 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: tuple[Token, ...] = ()
     finish: Finish | None = None
     """Set on an answer's last chunk. The request is over when all `n` answers are."""
+    prompt: tuple[PromptToken, ...] = ()
+    """On the first chunk of a request's first answer, where `prompt_logprobs` asked for it."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,7 +198,8 @@ class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of "generate", "chat", "embed"."""
     parameters: frozenset[str] = frozenset()
     """Which optional request fields it honours: names of `Sampling`, "stop", "n", "logprobs", "truncate",
-    "ignore_eos", "logit_bias", "watermark", "top_logprobs", "priority", "deadline_s"."""
+    "ignore_eos", "logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs",
+    "grammar", "adapter"."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -197,7 +248,13 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", omit_defaults=True):
     fix: str = ""
 
 
-Report = Ready | Unfit | Step | Embedded | Failed
+class AdapterDone(msgspec.Struct, frozen=True, tag="adapter_done"):
+    """A `LoadAdapter` or `UnloadAdapter` has taken effect."""
+
+    id: int
+
+
+Report = Ready | Unfit | Step | Embedded | Failed | AdapterDone
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
