@@ -82,6 +82,13 @@ class Batch(Generic[S]):
                 insort(self.running, sequence, key=_rank)
         return step
 
+    def extend(self, sequence: S, tokens: int) -> bool:
+        """Let a sequence of the next step compute so many tokens in all; False where the blocks do not suffice."""
+        if sequence.missing_blocks(tokens) > self._pool.available:
+            return False
+        sequence.grow(sequence.computed + tokens)
+        return True
+
     def _preempt(self, sequence: S) -> None:
         self.preemptions += 1
         self.running.remove(sequence)

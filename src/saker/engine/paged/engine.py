@@ -1,14 +1,12 @@
-"""The engine: takes requests in, runs step after step, and hands each answer its tokens."""
+"""The engine: loads a model, and makes answers in the making of the requests that come in."""
 
 from __future__ import annotations
 
 import itertools
 import random
 import secrets
-import time
 from pathlib import Path
 
-import numpy as np
 import openvino
 
 from saker.core.errors import InvalidInput, Unsupported
@@ -24,8 +22,9 @@ from saker.engine.paged.blocks import BlockPool
 from saker.engine.paged.compile import PRECISIONS, compile_paged
 from saker.engine.paged.generation import Generation
 from saker.engine.paged.logits import changes_for
+from saker.engine.paged.loop import Loop
 from saker.engine.paged.report import Logprobs
-from saker.engine.paged.runner import Row, Runner
+from saker.engine.paged.runner import Runner
 from saker.engine.paged.sample import Chooser, Sampler
 from saker.engine.paged.schedule import Limits
 from saker.engine.paged.watermark import Watermark
@@ -34,7 +33,7 @@ from saker.engine.text import FastTokenizer
 
 PARAMETERS = frozenset(Sampling.__struct_fields__) | {
     *("stop", "n", "logprobs", "truncate", "ignore_eos"),
-    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s"),
+    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs"),
 }
 
 STEP_TOKENS = 512
@@ -53,21 +52,17 @@ class PagedEngine:
         most_tokens = (wanted_context + BLOCK_TOKENS) * options.max_sequences
         self._pool = BlockPool(blocks_that_fit(model.block_bytes, options.kv_cache_bytes, most_tokens))
         self._max_context = min(wanted_context, self._pool.count * BLOCK_TOKENS)
-        self._limits = Limits(max(STEP_TOKENS, options.max_sequences), options.max_sequences)
-        self._batch: Batch[Generation] = Batch(self._pool, self._limits)
-        self._runner = Runner(model, self._pool.count, self._limits.tokens, options.max_sequences, self._max_context)
-        self._sampler = Sampler(model.vocabulary_size)
-        self._watermark = Watermark(model.vocabulary_size)
+        limits = Limits(max(STEP_TOKENS, options.max_sequences), options.max_sequences)
+        runner = Runner(model, self._pool.count, limits.tokens, options.max_sequences, self._max_context)
         self._tokenizer = FastTokenizer(folder)
-        self._logprobs = Logprobs(self._tokenizer)
+        self._loop = Loop(Batch(self._pool, limits), runner, Sampler(model.vocabulary_size), Logprobs(self._tokenizer))
+        self._watermark = Watermark(model.vocabulary_size)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
         self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, model.vocabulary_size)
         self._vocabulary_size = model.vocabulary_size
         self._eos_ids = config.eos_ids
         self._precision = options.precision
-        self._generations: dict[int, list[Generation]] = {}
-        """Those that are not over, by the request's id."""
-        self._deadlines: dict[int, float] = {}
+        self._speculation = options.speculation
         self._arrivals = itertools.count()
 
     def describe(self) -> Ready:
@@ -87,12 +82,8 @@ class PagedEngine:
         seed = request.sampling.seed
         if seed is None and request.sampling.temperature > 0:
             seed = secrets.randbits(32)
-        generations = [self._make(id, index, request, prompt, seed) for index in range(request.n)]
-        parent, *parent.children = generations
-        self._generations[id] = generations
-        if request.deadline_s is not None:
-            self._deadlines[id] = time.monotonic() + request.deadline_s
-        self._batch.add(parent)
+        count = max(request.n, request.best_of)
+        self._loop.add(id, [self._make(id, index, request, prompt, seed) for index in range(count)])
 
     def embed(self, id: int, inputs: tuple[str, ...]) -> Embedded:
         """Refused: these models generate."""
@@ -100,39 +91,19 @@ class PagedEngine:
 
     def cancel(self, id: int) -> None:
         """Forget a request, and free its blocks."""
-        self._deadlines.pop(id, None)
-        for generation in self._generations.pop(id, ()):
-            self._batch.remove(generation)
+        self._loop.cancel(id)
 
     def has_work(self) -> bool:
         """Whether anything runs or waits."""
-        return bool(self._generations)
+        return self._loop.has_work()
 
     def step(self) -> list[Chunk | Failed]:
-        """Advance what runs: each answer by a token, or by a piece of its prompt."""
-        produced: list[Chunk | Failed] = list(self._expire())
-        if not self._generations:
-            return produced
-        step = self._batch.next_step()
-        for source, target in step.copies:
-            self._runner.copy_block(source, target)
-        rows, drawing = [], []
-        for generation, count in step.rows:
-            start, is_last = generation.computed, generation.computed + count == generation.length
-            tokens = generation.tokens[start : start + count]
-            rows.append(Row(tokens, start, generation.blocks, wanted=int(is_last)))
-            if is_last:
-                drawing.append(generation)
-        logits = self._runner.run(rows)
-        for generation, count in step.rows:
-            generation.advance(count)
-        if drawing:
-            produced += self._draw(logits, drawing)
-        return produced
+        """Advance what runs: each answer by a token or more, or by a piece of its prompt."""
+        return self._loop.step()
 
     def close(self) -> None:
         """Free the model."""
-        del self._runner
+        del self._loop
 
     def _make(self, id: int, index: int, request: GenerateRequest, prompt: Prompt, seed: int | None) -> Generation:
         return Generation(
@@ -148,51 +119,8 @@ class PagedEngine:
                 changes_for(request, prompt.ids, self._watermark),
             ),
             next(self._arrivals),
+            self._speculation,
         )
-
-    def _draw(
-        self, logits: np.ndarray[tuple[int, int], np.dtype[np.float32]], drawing: list[Generation]
-    ) -> list[Chunk]:
-        """Draw a token for each row, and for each further answer to a prompt that was computed just now."""
-        places = list(range(len(drawing)))
-        for place, parent in enumerate(drawing[:]):
-            for child in parent.children:
-                if self._batch.fork(parent, child):
-                    drawing.append(child)
-                    places.append(place)
-            parent.children = []
-        if len(places) > len(logits):
-            logits = logits[places]
-        noted = self._logprobs.note(logits, drawing)
-        tokens = self._sampler.draw(logits, [generation.chooser for generation in drawing])
-        chunks = []
-        for place, (generation, token) in enumerate(zip(drawing, tokens, strict=True)):
-            logprob, top = noted.of(place, token) if noted else (None, ())
-            chunk = generation.take(token, logprob, top)
-            if chunk is not None:
-                chunks.append(chunk)
-                if chunk.finish is not None:
-                    self._finish(generation)
-        return chunks
-
-    def _finish(self, generation: Generation) -> None:
-        self._batch.remove(generation)
-        id = generation.answer.id
-        left = self._generations[id]
-        left.remove(generation)
-        if not left:
-            del self._generations[id]
-            self._deadlines.pop(id, None)
-
-    def _expire(self) -> list[Failed]:
-        """Fail what took longer than it may."""
-        if not self._deadlines:
-            return []
-        now = time.monotonic()
-        late = [id for id, deadline in self._deadlines.items() if deadline <= now]
-        for id in late:
-            self.cancel(id)
-        return [Failed(id, "DeadlineExceeded", "The request took longer than its deadline_s allows.") for id in late]
 
     def _check_biases(self, request: GenerateRequest) -> None:
         for token in request.logit_bias:

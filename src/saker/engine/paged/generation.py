@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
+from dataclasses import dataclass, field
 
 from saker.engine.answer import Answer
 from saker.engine.messages import Chunk, FinishReason, GenerateRequest, Token
 from saker.engine.paged.blocks import BlockPool
+from saker.engine.paged.lookup import Lookup
 from saker.engine.paged.sample import Chooser
 from saker.engine.paged.sequence import Sequence
+
+
+@dataclass(slots=True)
+class Draw:
+    """What one step draws for one answer: a token, and one more after each guess that came true."""
+
+    generation: Generation
+    row: int
+    """Of the step's logits, where the first token is drawn."""
+    guess: list[int]
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    tops: list[tuple[Token, ...]] = field(default_factory=list)
+    reason: FinishReason | None = None
+
+    def take(self, token: int, logprob: float | None, top: tuple[Token, ...]) -> bool:
+        """Add a token; whether the next one can be drawn in this step."""
+        place = len(self.tokens)
+        self.tokens.append(token)
+        if logprob is not None:
+            self.logprobs.append(logprob)
+            self.tops.append(top)
+        self.reason = self.generation.take(token)
+        return self.reason is None and place < len(self.guess) and self.guess[place] == token
 
 
 class Generation(Sequence):
     """A sequence with an answer."""
 
-    __slots__ = ("_end", "_eos_ids", "answer", "children", "chooser", "request")
+    __slots__ = (
+        "_eos_ids",
+        "_logprob_sum",
+        "answer",
+        "children",
+        "chooser",
+        "end",
+        "lookup",
+        "prompt_logprobs",
+        "request",
+    )
 
     def __init__(
         self,
@@ -26,10 +62,12 @@ class Generation(Sequence):
         answer: Answer,
         chooser: Chooser,
         arrival: int,
+        speculation: int = 0,
     ) -> None:
         """
         Args:
             eos_ids: Empty where the request ignores them.
+            speculation: The longest guess of what comes next; 0 for none.
         """
         super().__init__(pool, prompt, priority=request.priority, arrival=arrival)
         self.request = request
@@ -37,17 +75,53 @@ class Generation(Sequence):
         self.chooser = chooser
         self.children: list[Generation] = []
         """The request's other answers, until the prompt is computed for all of them."""
+        self.end = len(prompt) + max_new_tokens
+        """How many tokens there are at most."""
+        self.lookup = Lookup(self.tokens, speculation) if speculation else None
+        self.prompt_logprobs: list[float] | None = [] if request.prompt_logprobs and not answer.index else None
+        """From the prompt's second token on, as far as it is computed; None where nobody asked."""
+        self.reads_cache = self.prompt_logprobs is None  # what is not computed has no log probability
         self._eos_ids = eos_ids
-        self._end = len(prompt) + max_new_tokens
+        self._logprob_sum = 0.0
 
-    def take(self, token: int, logprob: float | None, top: tuple[Token, ...]) -> Chunk | None:
-        """Add a token; returns what to report of the answer now, with `finish` set when it is over."""
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether drawn tokens need their log probability."""
+        return self.request.logprobs or self.request.top_logprobs > 0 or self.request.best_of > 1
+
+    @property
+    def mean_logprob(self) -> float:
+        """Of the tokens of the answer."""
+        return self._logprob_sum / max(self.length - self.prompt_length, 1)
+
+    def missing_logprobs(self, tokens: int) -> int:
+        """For how many of the next tokens to compute the one that follows in the prompt has no log probability yet."""
+        if self.prompt_logprobs is None:
+            return 0
+        first = max(self.computed, len(self.prompt_logprobs))
+        return max(min(self.computed + tokens, self.prompt_length - 1) - first, 0)
+
+    def guess(self, room: int) -> list[int]:
+        """The tokens that may come after the next one, if this step may compute so many more."""
+        if self.lookup is None or self.length - self.computed != 1 or self.children:
+            return []
+        return self.lookup.guess(min(room, self.end - self.length - 1))
+
+    def take(self, token: int) -> FinishReason | None:
+        """Add a token; returns why the answer is over with it."""
         self.tokens.append(token)
         self.chooser.take(token)
-        logprobs = () if logprob is None else (logprob,)
-        return self.answer.take((token,), logprobs, self._reason(token), (top,) if top else ())
-
-    def _reason(self, token: int) -> FinishReason | None:
         if token in self._eos_ids:
             return "eos_token"
-        return "length" if len(self.tokens) >= self._end else None
+        if self.chooser.is_over:
+            return "stop_sequence"
+        return "length" if len(self.tokens) >= self.end else None
+
+    def report(self, draw: Draw) -> Chunk | None:
+        """What to report of the answer now, with `finish` set when it is over."""
+        if draw.guess and self.lookup is not None:
+            self.lookup.learn(len(draw.guess), len(draw.tokens) - 1)
+        self._logprob_sum += sum(draw.logprobs)
+        if not (self.request.logprobs or self.request.top_logprobs):
+            return self.answer.take(draw.tokens, (), draw.reason)
+        return self.answer.take(draw.tokens, draw.logprobs, draw.reason, draw.tops)

@@ -29,6 +29,15 @@ class Change(Protocol):
         ...
 
 
+class Form(Change, Protocol):
+    """A change that lets an answer have one form only."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the form allows nothing more."""
+        ...
+
+
 class RepetitionPenalty:
     """Makes every token of prompt and answer less likely. Source: Keskar et al., CTRL, 2019."""
 

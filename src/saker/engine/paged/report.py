@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from saker.engine.messages import Token
+from saker.engine.messages import PromptToken, Token
 from saker.engine.paged.generation import Generation
 from saker.engine.paged.sample import log_normalizer, top
 from saker.engine.text import Tokenizer
@@ -26,12 +26,21 @@ class Logprobs:
         asked = {
             place: generation.request.top_logprobs
             for place, generation in enumerate(generations)
-            if generation.request.logprobs or generation.request.top_logprobs
+            if generation.wants_logprobs
         }
         if not asked:
             return None
         rows = {place: logits[place].copy() if generations[place].chooser.changes else logits[place] for place in asked}
         return Noted(rows, asked, self._text)
+
+    def of_tokens(self, logits: npt.NDArray[np.float32], tokens: Sequence[int]) -> list[float]:
+        """The log probability of a token for each row."""
+        return [float(row[token]) - log_normalizer(row) for row, token in zip(logits, tokens, strict=True)]
+
+    def prompt(self, tokens: Sequence[int], logprobs: Sequence[float]) -> tuple[PromptToken, ...]:
+        """A prompt's tokens with the log probabilities of all but the first."""
+        known = (None, *logprobs)
+        return tuple(PromptToken(id, self._text(id), known[place]) for place, id in enumerate(tokens))
 
     def _text(self, id: int) -> str:
         text = self._texts.get(id)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saker.engine.messages import Sampling
-from saker.engine.paged.logits import Change
+from saker.engine.paged.logits import Change, Form
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -44,6 +44,13 @@ class Chooser:
     sampling: Sampling
     random: random.Random
     changes: Sequence[Change]
+    form: Form | None = None
+    """The one of the changes that knows when an answer is complete."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further token can be drawn."""
+        return self.form is not None and self.form.is_over
 
     @property
     def is_greedy(self) -> bool:

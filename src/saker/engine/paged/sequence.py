@@ -21,6 +21,7 @@ class Sequence:
         "computed",
         "priority",
         "prompt_length",
+        "reads_cache",
         "tokens",
     )
 
@@ -34,6 +35,8 @@ class Sequence:
         self.priority = priority
         self.arrival = arrival
         """Among equal priorities the lower goes first."""
+        self.reads_cache = True
+        """Whether a beginning that others have computed need not be computed again."""
         self._pool = pool
         self._digests: list[bytes] = []
         """Of the full blocks, as far as they were needed."""
@@ -46,7 +49,8 @@ class Sequence:
 
     def missing_blocks(self, tokens: int) -> int:
         """At most how many blocks it must take before it computes so many more tokens."""
-        return blocks_for(self.computed + tokens) - len(self.blocks) + self._writes_to_shared()
+        # It may hold more than it needs: a guess that came to nothing has taken room.
+        return max(blocks_for(self.computed + tokens) - len(self.blocks), 0) + self._writes_to_shared()
 
     def own_blocks(self) -> int:
         """How many blocks become available when it leaves."""
@@ -114,6 +118,8 @@ class Sequence:
         return offset > 0 and self._pool.holders(self.blocks[place]) > 1
 
     def _find(self) -> list[int]:
+        if not self.reads_cache:
+            return []
         # The last token must be computed in any case: its logits say what comes next.
         full = (len(self.tokens) - 1) // BLOCK_TOKENS
         self._extend_digests(full)

@@ -1,0 +1,190 @@
+"""Steps with the model that ships inside the package: guesses, best answers, and how likely a prompt is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from saker.engine.base import Engine, EngineOptions
+from saker.engine.messages import Chunk, GenerateRequest, Sampling
+
+pytestmark = pytest.mark.real
+paged = pytest.importorskip("saker.engine.paged.engine")
+
+EMBEDDED = Path(str(files("saker.models") / "embedded"))
+BLOCK_BYTES = 40_960
+STORY = "Tom has a red ball. Lily has a red ball. Tom has a red ball. Lily has a red ball. Tom"
+"""Says the same again and again, and so will the answer."""
+
+
+def make(**options: Any) -> Engine:
+    return paged.PagedEngine(EngineOptions(str(EMBEDDED), **({"precision": "fp32"} | options)))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Engine]:
+    engine = make()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def guessing() -> Iterator[Engine]:
+    engine = make(speculation=8)
+    yield engine
+    engine.close()
+
+
+def run(engine: Engine, requests: Sequence[GenerateRequest]) -> tuple[dict[tuple[int, int], list[Chunk]], int]:
+    """The chunks of each answer, and how many steps it took."""
+    for id, request in enumerate(requests):
+        engine.submit(id, request)
+    found: dict[tuple[int, int], list[Chunk]] = {}
+    steps = 0
+    while engine.has_work():
+        steps += 1
+        for chunk in engine.step():
+            assert isinstance(chunk, Chunk), chunk
+            found.setdefault((chunk.id, chunk.index), []).append(chunk)
+    return found, steps
+
+
+def texts(found: dict[tuple[int, int], list[Chunk]]) -> dict[tuple[int, int], str]:
+    return {key: "".join(chunk.text for chunk in chunks) for key, chunks in found.items()}
+
+
+SAMPLINGS = {
+    "greedy": Sampling(),
+    "seeded": Sampling(temperature=0.7, seed=5),
+    "top_p and typical_p": Sampling(temperature=0.9, top_p=0.8, typical_p=0.9, seed=6),
+    "penalties": Sampling(repetition_penalty=1.02, frequency_penalty=0.1, temperature=0.5, seed=7),
+}
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=list(SAMPLINGS))
+def test_guesses_save_steps_and_change_no_token(plain: Engine, guessing: Engine, sampling: Sampling) -> None:
+    requests = [
+        GenerateRequest(
+            prompt=STORY, max_new_tokens=120, sampling=sampling, ignore_eos=True, logprobs=True, stream=True, n=2
+        )
+    ]
+    expected, plain_steps = run(plain, requests)
+    found, steps = run(guessing, requests)
+
+    assert texts(expected) == texts(found)
+    for key, chunks in expected.items():
+        ids, logprobs = zip(*((token.id, token.logprob) for chunk in chunks for token in chunk.tokens), strict=True)
+        other, others = zip(*((token.id, token.logprob) for chunk in found[key] for token in chunk.tokens), strict=True)
+        assert ids == other
+        assert logprobs == pytest.approx(others, abs=1e-3)
+        assert chunks[-1].finish == found[key][-1].finish
+    if sampling.temperature < 0.8:
+        assert steps < plain_steps
+
+
+def test_a_guess_stops_where_the_answer_does(plain: Engine, guessing: Engine) -> None:
+    (whole,) = texts(run(plain, [GenerateRequest(prompt=STORY, max_new_tokens=100)])[0]).values()
+    requests = [
+        GenerateRequest(prompt=STORY, max_new_tokens=7),
+        GenerateRequest(prompt=STORY, max_new_tokens=100, stop=(whole[60:66],)),
+        GenerateRequest(prompt=STORY, max_new_tokens=200),
+    ]
+    expected, _ = run(plain, requests)
+    found, _ = run(guessing, requests)
+
+    assert texts(expected) == texts(found)
+    assert [chunks[-1].finish for chunks in expected.values()] == [chunks[-1].finish for chunks in found.values()]
+    assert "stop_sequence" in {chunks[-1].finish.reason for chunks in found.values() if chunks[-1].finish}
+
+
+def test_guesses_in_a_tight_cache_lose_no_block(plain: Engine) -> None:
+    requests = [
+        GenerateRequest(prompt=STORY + " has" * place, max_new_tokens=90, ignore_eos=True) for place in range(6)
+    ]
+    tight = make(speculation=8, kv_cache_bytes=14 * BLOCK_BYTES)
+    found, _ = run(tight, requests)
+
+    assert texts(run(plain, requests)[0]) == texts(found)
+    assert 14 == tight._pool.available  # type: ignore[attr-defined]  # what no request can see
+    assert 0 < tight._loop._batch.preemptions  # type: ignore[attr-defined]
+
+
+def test_many_answers_are_not_guessed_for(plain: Engine, guessing: Engine) -> None:
+    """Where a step is full, more tokens would take the others' time."""
+    requests = [GenerateRequest(prompt=STORY, max_new_tokens=20, ignore_eos=True) for _ in range(32)]
+
+    assert run(plain, requests)[1] == run(guessing, requests)[1]
+
+
+def test_the_best_answers_come_ranked_by_mean_log_probability(plain: Engine) -> None:
+    sampling = Sampling(temperature=1.3, seed=3)
+    asked = GenerateRequest(prompt="Once upon a time", max_new_tokens=30, sampling=sampling, logprobs=True)
+    alone, _ = run(plain, [GenerateRequest(**{**_fields(asked), "n": 6})])
+    means = {
+        key: np.mean([token.logprob for chunk in chunks for token in chunk.tokens]) for key, chunks in alone.items()
+    }
+    ranked = sorted(means, key=lambda key: -means[key])
+    best, _ = run(plain, [GenerateRequest(**{**_fields(asked), "n": 2, "best_of": 6})])
+
+    assert [texts(alone)[key] for key in ranked[:2]] == list(texts(best).values())
+    assert [(0, 0), (0, 1)] == list(best)
+
+
+def _fields(request: GenerateRequest) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in request.__struct_fields__}
+
+
+def test_a_cancelled_contest_leaves_nothing_behind(plain: Engine) -> None:
+    request = GenerateRequest(prompt=STORY, best_of=4, sampling=Sampling(temperature=1.0), prompt_logprobs=True)
+    available = plain._pool.available  # type: ignore[attr-defined]
+    for steps in range(4):
+        plain.submit(1, request)
+        for _ in range(steps):
+            plain.step()
+        plain.cancel(1)
+        loop = plain._loop  # type: ignore[attr-defined]
+
+        assert not plain.has_work()
+        assert available == plain._pool.available  # type: ignore[attr-defined]
+        assert not (loop._contests or loop._prompts or loop._deadlines)
+
+
+@pytest.mark.parametrize("step_tokens", [16, 512])
+def test_a_prompt_is_as_likely_as_if_it_were_generated(
+    plain: Engine, step_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The same tokens, once generated by force and once given as a prompt; in pieces, and past a cached beginning.
+    """
+    draw = random.Random(1)
+    prompt = (1, *(draw.randrange(3, 512) for _ in range(70)))
+    expected = []
+    for length in range(1, 8):
+        forced = GenerateRequest(tokens=prompt[:length], max_new_tokens=1, logprobs=True, ignore_eos=True)
+        bias = GenerateRequest(**{**_fields(forced), "logit_bias": {prompt[length]: 100.0}})
+        (chunks,) = run(plain, [bias])[0].values()
+        expected.append(chunks[0].tokens[0].logprob)
+    monkeypatch.setattr(paged, "STEP_TOKENS", step_tokens)
+    engine = make(max_sequences=4)
+    request = GenerateRequest(tokens=prompt, max_new_tokens=3, prompt_logprobs=True, stream=True, ignore_eos=True)
+    found, _ = run(engine, [request, request])
+
+    for id in (0, 1):
+        told = found[id, 0][0].prompt
+        assert prompt == tuple(token.id for token in told)
+        assert told[0].logprob is None
+        assert expected == pytest.approx([token.logprob for token in told[1:8]], abs=1e-3)
+        assert all(not chunk.prompt for chunk in found[id, 0][1:])
+
+
+def test_a_prompt_is_told_once_with_the_first_of_several_answers(plain: Engine) -> None:
+    request = GenerateRequest(prompt="Once upon", max_new_tokens=4, n=3, prompt_logprobs=True, sampling=Sampling(1.0))
+    found, _ = run(plain, [request])
+
+    assert [True, False, False] == [any(chunk.prompt for chunk in found[0, index]) for index in range(3)]
