@@ -19,7 +19,7 @@ MARGIN_S = 10.0
 
 PARAMETERS = (
     *("max_new_tokens", "temperature", "top_p", "top_k", "typical_p", "repetition_penalty", "frequency_penalty"),
-    *("seed", "truncate", "do_sample", "details", "return_full_text"),
+    *("seed", "truncate", "do_sample", "details", "return_full_text", "watermark"),
 )
 """Options that are sent as parameters of the same name, when they are given."""
 
@@ -40,6 +40,7 @@ PARAMETERS = (
 @click.option("--do-sample", is_flag=True, default=None, help="Draw tokens at temperature 1.")
 @click.option("--details", is_flag=True, default=None, help="With --json: tokens and finish reason.")
 @click.option("--return-full-text", is_flag=True, default=None, help="Print the prompt before the answer.")
+@click.option("--watermark", is_flag=True, default=None, help="Mark the answer; see saker watermark detect.")
 @click.option("--variant", help="The production variant to ask, instead of one by weight.")
 @click.option("--stream/--no-stream", default=None, help="Print tokens as they come. Default: in a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the response as it came.")

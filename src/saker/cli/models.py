@@ -10,6 +10,7 @@ from saker.cli.groups import Group
 from saker.cli.options import json_option, platform_options
 
 if TYPE_CHECKING:
+    from saker.cli.client import Client
     from saker.settings import Settings
 
 
@@ -47,6 +48,32 @@ def delete_models(settings: Settings, names: tuple[str, ...]) -> None:
     for name in names:
         client.sagemaker("delete_model", ModelName=name)
         click.echo(f"Model {name!r} is deleted.")
+
+
+def source_of_endpoint(client: Client, endpoint: str) -> str:
+    """The model that an endpoint runs, as it was named when it was deployed.
+
+    Raises:
+        NotFound: There is no such endpoint, or what it was made from is deleted.
+        InvalidInput: Its variants run several models.
+    """
+    from saker.core.errors import InvalidInput, NotFound
+
+    config = client.sagemaker("describe_endpoint", EndpointName=endpoint)["EndpointConfigName"]
+    try:
+        variants = client.sagemaker("describe_endpoint_config", EndpointConfigName=config)["ProductionVariants"]
+        models = [client.sagemaker("describe_model", ModelName=variant["ModelName"]) for variant in variants]
+    except NotFound as error:
+        what = f"The model that endpoint {endpoint!r} runs is not on record any more."
+        raise NotFound(what, why=error.what, fix="Name it yourself, with --model.") from error
+    sources = sorted({_source(model) for model in models})
+    if len(sources) > 1:
+        raise InvalidInput(
+            f"Endpoint {endpoint!r} runs {len(sources)} models.",
+            why=f"They are {', '.join(sources)}.",
+            fix="Name one of them, with --model.",
+        )
+    return sources[0]
 
 
 def _source(model: dict[str, Any]) -> str:

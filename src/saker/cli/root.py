@@ -21,6 +21,7 @@ SECTIONS: dict[str, Section] = {
         "chat": "Talk with a model.",
         "endpoints": "List, describe, watch, scale and delete endpoints.",
         "models": "List and delete models.",
+        "watermark": "Detect the mark that the engine 'paged' puts into text.",
     },
     "Administration": {
         "keys": "Make, list and revoke access keys.",

@@ -13,7 +13,7 @@ import pytest
 from saker.cli.root import SECTIONS, root
 from support.command_line import run_here, run_process
 
-HEAVY = ("botocore", "rich", "sqlalchemy", "msgspec", "uvicorn", "saker.app", "saker.doors", "saker.settings")
+HEAVY = ("botocore", "rich", "sqlalchemy", "msgspec", "numpy", "uvicorn", "saker.app", "saker.doors", "saker.settings")
 """What no help text may import: each would take a good part of its 150 ms."""
 
 

@@ -36,7 +36,7 @@ class Detection:
     z: float
     """By how many standard deviations the green ones exceed their expected number."""
     p_value: float
-    """How often unmarked text would score as high."""
+    """How often unmarked text would score as high, over all keys; with one key, texts that share pairs err together."""
 
 
 class Watermark:
@@ -86,7 +86,19 @@ def detect(tokens: Sequence[int], gamma: float = GAMMA, key: int = KEY) -> Detec
     if not scored:
         return Detection(0, 0, 0.0, 1.0)
     z = (green - gamma * scored) / math.sqrt(scored * gamma * (1 - gamma))
-    return Detection(scored, green, z, math.erfc(z / math.sqrt(2)) / 2)
+    return Detection(scored, green, z, _tail(green, scored, gamma))
+
+
+def _tail(green: int, scored: int, gamma: float) -> float:
+    """The probability of so many green tokens or more.
+
+    The normal distribution's tail, which the paper reads off z, is 13 times too small for 25 tokens at a gamma of 0.25.
+    """
+    log_factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, scored + 1)))))
+    counts = np.arange(green, scored + 1)
+    ways = log_factorials[scored] - log_factorials[counts] - log_factorials[scored - counts]
+    logs = ways + counts * math.log(gamma) + (scored - counts) * math.log1p(-gamma)
+    return min(float(np.exp(logs).sum()), 1.0)
 
 
 def _is_green(before: int, ids: npt.NDArray[np.uint32], gamma: float, key: int) -> npt.NDArray[np.bool_]:
