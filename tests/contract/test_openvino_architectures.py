@@ -19,8 +19,12 @@ ARCHITECTURES = (
     *("llama", "mistral", "qwen2", "qwen3", "phi", "phi3", "falcon", "gpt_neox", "bloom", "gpt2", "gpt_bigcode"),
     *("opt", "codegen", "gptj", "granite", "cohere", "stablelm", "starcoder2"),
 )
+LONG = "llama_long"
+"""Prompts of 4,000 and 16,000 tokens."""
 PENALTY = 1.3
 NEW_TOKENS = 60
+TOLERANCE = 2e-3
+"""Of log probabilities in fp32: both sides add thousands of numbers, in another order."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("architectures")
     script = ROOT / "tests" / "support" / "torch_openvino.py"
     subprocess.run(
-        [torch_python(), "-P", script, folder, ROOT / "src" / "saker" / "models" / "embedded", *ARCHITECTURES],
+        [torch_python(), "-P", script, folder, ROOT / "src" / "saker" / "models" / "embedded", *ARCHITECTURES, LONG],
         check=True,
         capture_output=True,
         timeout=900,
@@ -38,9 +42,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("engine", ["paged", "genai"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, LONG])
 def test_the_engine_equals_transformers(models: Path, architecture: str, engine: str) -> None:
-    prompts, expected = json.loads((models / architecture / "answers.json").read_text())
+    prompts, expected, _ = json.loads((models / architecture / "answers.json").read_text())
     requests = [
         GenerateRequest(
             tokens=tuple(prompt),
@@ -60,3 +64,19 @@ def test_the_engine_equals_transformers(models: Path, architecture: str, engine:
         [token.id for token in answers[0].tokens] for answers in found.values() if isinstance(answers, list)
     ]
     assert min(len(set(answer)) for answer in expected) > 20  # no trivial answers
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, LONG])
+def test_prompts_are_as_likely_as_with_transformers(models: Path, architecture: str) -> None:
+    """
+    The logits at every place of a prompt, teacher-forced: also of those that were read in pieces.
+    """
+    prompts, _, expected = json.loads((models / architecture / "answers.json").read_text())
+    requests = [GenerateRequest(tokens=tuple(prompt), max_new_tokens=1, prompt_logprobs=True) for prompt in prompts]
+    options = EngineOptions(str(models / architecture / "openvino"), precision="fp32", kv_cache_bytes=64 << 20)
+    with WorkerProcess("paged", options) as worker:
+        worker.ready()
+        found = [worker.ask(request)[0].prompt for request in requests]
+
+    for logprobs, tokens in zip(expected, found, strict=True):
+        assert logprobs == pytest.approx([token.logprob for token in tokens[1:]], abs=TOLERANCE)

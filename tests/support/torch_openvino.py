@@ -2,7 +2,8 @@
 
     python torch_openvino.py OUT TOKENIZER_FOLDER NAME …
 
-Writes OUT/NAME/openvino (32-bit weights) and OUT/NAME/answers.json: prompts and answers as token ids.
+Writes OUT/NAME/openvino (32-bit weights) and OUT/NAME/answers.json: prompts and answers as token ids, and the log
+probability of each token of the prompts but the first.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ _LLAMA = _TOKENS | {
     "max_position_embeddings": 512,
     "pad_token_id": 0,
 }
+LONG = "llama_long"
+"""A Llama with a long context and, unlike the others, few and long prompts."""
+LONG_PROMPT_LENGTHS = (4000, 16000)
+LONG_CONTEXT = 16384
+
 _GPT = _TOKENS | {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}
 # With tied embeddings falcon and bloom would repeat one token for ever, whatever the penalty.
 _OWN: dict[str, dict[str, Any]] = {
@@ -50,14 +56,15 @@ _OWN: dict[str, dict[str, Any]] = {
     "cohere": {"logit_scale": 0.5},
     "starcoder2": {"sliding_window": WINDOW},
     "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4, "tie_word_embeddings": False},
+    LONG: {"max_position_embeddings": LONG_CONTEXT},
 }
 
 
 def main() -> None:
     """Make everything for the named architectures."""
     out, tokenizer = map(Path, sys.argv[1:3])
-    prompts = [make_prompt(length) for length in PROMPT_LENGTHS]
     for name in sys.argv[3:]:
+        prompts = [make_prompt(length) for length in (LONG_PROMPT_LENGTHS if name == LONG else PROMPT_LENGTHS)]
         folder = out / name
         model = make_model(name)
         model.save_pretrained(folder / "checkpoint")
@@ -68,7 +75,8 @@ def main() -> None:
         for file in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(tokenizer / file, folder / "openvino")
         answers = [generate(model, prompt) for prompt in prompts]
-        (folder / "answers.json").write_text(json.dumps([prompts, answers]))
+        logprobs = [score(model, prompt) for prompt in prompts]
+        (folder / "answers.json").write_text(json.dumps([prompts, answers, logprobs]))
 
 
 def make_prompt(length: int) -> list[int]:
@@ -80,9 +88,10 @@ def make_prompt(length: int) -> list[int]:
 def make_model(name: str) -> transformers.PreTrainedModel:
     """A model with weights that make it prefer some tokens clearly."""
     base = _GPT if name in ("gpt2", "gpt_bigcode", "codegen", "gptj") else _TOKENS if name == "bloom" else _LLAMA
-    config = transformers.AutoConfig.for_model(name, **base | _OWN.get(name, {}))
+    config = transformers.AutoConfig.for_model(name.removesuffix("_long"), **base | _OWN.get(name, {}))
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
+    attention = "sdpa" if name == LONG else "eager"  # which would hold a whole square of 16,000 tokens
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention).float().eval()
     with torch.no_grad():
         for weights in model.parameters():
             if weights.dim() > 1:
@@ -102,6 +111,14 @@ def generate(model: transformers.PreTrainedModel, prompt: list[int]) -> list[int
         pad_token_id=0,
     )
     found: list[int] = output[0, len(prompt) :].tolist()
+    return found
+
+
+def score(model: transformers.PreTrainedModel, prompt: list[int]) -> list[float]:
+    """The log probability of each token but the first, after all that come before it."""
+    with torch.no_grad():
+        logprobs = model(torch.tensor([prompt])).logits[0, :-1].log_softmax(-1)
+    found: list[float] = logprobs.gather(1, torch.tensor(prompt[1:])[:, None])[:, 0].tolist()
     return found
 
 

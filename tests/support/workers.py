@@ -25,6 +25,7 @@ from saker.engine.messages import (
     Finish,
     Generate,
     GenerateRequest,
+    PromptToken,
     Ready,
     Report,
     Step,
@@ -46,6 +47,7 @@ class Answer:
     chunks: list[str] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     finish: Finish | None = None
+    prompt: tuple[PromptToken, ...] = ()
 
 
 class WorkerProcess:
@@ -201,3 +203,4 @@ def _add(answer: Answer, chunk: Chunk) -> None:
     answer.chunks.append(chunk.text)
     answer.tokens += chunk.tokens
     answer.finish = chunk.finish
+    answer.prompt += chunk.prompt

@@ -58,6 +58,8 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     chat_template: str | None = None
     """A Jinja template in place of the model's own."""
     trust_remote_code: bool = False
+    fallback: str | None = None
+    """The engine to take where the first cannot load the model; None gives up."""
     adapters: dict[str, str] = {}
     """LoRA adapters to load at the start: folders by name."""
     adapter_bytes: int = 0

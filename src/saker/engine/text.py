@@ -64,6 +64,11 @@ class FastTokenizer:
         text: str = self._tokenizer.decode(ids)
         return text
 
+    def to_json(self) -> str:
+        """What `tokenizers.Tokenizer.from_str` reads, with the tokens that only tokenizer_config.json declares."""
+        text: str = self._tokenizer.to_str()
+        return text
+
     def _add_declared_tokens(self, config: dict[str, object]) -> None:
         """Add tokens that only tokenizer_config.json declares, in order of their ids."""
         declared = config.get("added_tokens_decoder")

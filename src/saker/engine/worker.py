@@ -66,12 +66,22 @@ log = logging.getLogger("saker.worker")
 
 
 def load_engine(name: str, options: EngineOptions) -> Engine:
-    """The named engine with its model loaded.
+    """The named engine with its model loaded; the one to fall back on where the first cannot serve this model.
 
     Raises:
         Unsupported: No engine has that name, or its library is not installed here.
         SakerError: The engine cannot serve this model.
     """
+    try:
+        return _load_engine(name, options)
+    except Unsupported as error:
+        if options.fallback is None:
+            raise
+        log.warning("The engine %s does not take the model; %s is tried. %s", name, options.fallback, error)
+        return _load_engine(options.fallback, options)
+
+
+def _load_engine(name: str, options: EngineOptions) -> Engine:
     if name not in ENGINES:
         raise Unsupported(f"There is no engine {name!r}.", fix=did_you_mean(name, ENGINES))
     module, _, attribute = ENGINES[name].partition(":")

@@ -40,6 +40,18 @@ def test_an_unknown_engine_names_the_nearest(tmp_path: Path) -> None:
         assert worker.unfit().fix == "Did you mean 'genai'?"
 
 
+def test_another_engine_takes_what_the_first_cannot_load(tmp_path: Path) -> None:
+    (tmp_path / "fake.json").write_text("{}")
+    with WorkerProcess("paged", EngineOptions(str(tmp_path), fallback="fake")) as worker:
+        assert worker.ready().engine == "fake"
+
+
+def test_the_last_engine_says_why_none_can_load(tmp_path: Path) -> None:
+    with WorkerProcess("paged", EngineOptions(str(tmp_path), fallback="genai")) as worker:
+        assert "OpenVINO" in worker.unfit().what
+        assert worker.exit_code() == 3
+
+
 def test_the_worker_ends_when_its_gateway_does_even_while_loading(tmp_path: Path) -> None:
     with fake(tmp_path, load_s=600) as worker:
         worker.hang_up()
