@@ -21,9 +21,9 @@ PRECISIONS: dict[str, dict[str, str]] = {
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
     "fp32": {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
 }
-"""OpenVINO's properties for each precision. The default computes in bf16 where the processor has it, and names the 8-bit
-cache, which is OpenVINO's own default, because exported models in fp16 ask for a 16-bit one: that is three times slower
-where heads are small."""
+"""OpenVINO's properties for each precision. The default computes in bf16 where the processor has it, and names the
+8-bit cache, which is OpenVINO's own default, because exported models in fp16 ask for a 16-bit one: that is three times
+slower where heads are small."""
 
 
 class PipelineTokenizer:

@@ -21,6 +21,7 @@ from saker.engine.paged.batch import Batch
 from saker.engine.paged.blocks import BlockPool
 from saker.engine.paged.compile import PRECISIONS, compile_paged
 from saker.engine.paged.generation import Generation
+from saker.engine.paged.grammar import Grammars
 from saker.engine.paged.logits import changes_for
 from saker.engine.paged.loop import Loop
 from saker.engine.paged.report import Logprobs
@@ -33,7 +34,7 @@ from saker.engine.text import FastTokenizer
 
 PARAMETERS = frozenset(Sampling.__struct_fields__) | {
     *("stop", "n", "logprobs", "truncate", "ignore_eos"),
-    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs"),
+    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs", "grammar"),
 }
 
 STEP_TOKENS = 512
@@ -57,6 +58,7 @@ class PagedEngine:
         self._tokenizer = FastTokenizer(folder)
         self._loop = Loop(Batch(self._pool, limits), runner, Sampler(model.vocabulary_size), Logprobs(self._tokenizer))
         self._watermark = Watermark(model.vocabulary_size)
+        self._grammars = Grammars(folder, model.vocabulary_size, config.eos_ids)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
         self._prompts = PromptBuilder(self._tokenizer, self._template, self._max_context, model.vocabulary_size)
         self._vocabulary_size = model.vocabulary_size
@@ -113,14 +115,17 @@ class PagedEngine:
             prompt.max_new_tokens,
             frozenset() if request.ignore_eos else self._eos_ids,
             Answer(id, index, request, self._tokenizer, prompt.ids, seed),
-            Chooser(
-                request.sampling,
-                random.Random((seed or 0) + index),  # noqa: S311 — draws tokens; guards nothing
-                changes_for(request, prompt.ids, self._watermark),
-            ),
+            self._chooser(request, prompt, (seed or 0) + index),
             next(self._arrivals),
             self._speculation,
         )
+
+    def _chooser(self, request: GenerateRequest, prompt: Prompt, seed: int) -> Chooser:
+        changes = changes_for(request, prompt.ids, self._watermark)
+        form = self._grammars.change(request.grammar) if request.grammar is not None else None
+        if form is not None:
+            changes.append(form)  # the last, as nothing may make a forbidden token possible again
+        return Chooser(request.sampling, random.Random(seed), changes, form)  # noqa: S311  # draws tokens; guards nothing
 
     def _check_biases(self, request: GenerateRequest) -> None:
         for token in request.logit_bias:

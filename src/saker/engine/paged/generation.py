@@ -42,6 +42,7 @@ class Generation(Sequence):
 
     __slots__ = (
         "_eos_ids",
+        "_is_forced",
         "_logprob_sum",
         "answer",
         "children",
@@ -81,6 +82,8 @@ class Generation(Sequence):
         self.prompt_logprobs: list[float] | None = [] if request.prompt_logprobs and not answer.index else None
         """From the prompt's second token on, as far as it is computed; None where nobody asked."""
         self.reads_cache = self.prompt_logprobs is None  # what is not computed has no log probability
+        self._is_forced = False
+        """Whether the last guess was none, because its tokens had to come."""
         self._eos_ids = eos_ids
         self._logprob_sum = 0.0
 
@@ -103,9 +106,12 @@ class Generation(Sequence):
 
     def guess(self, room: int) -> list[int]:
         """The tokens that may come after the next one, if this step may compute so many more."""
-        if self.lookup is None or self.length - self.computed != 1 or self.children:
+        if self.length - self.computed != 1 or self.children:
             return []
-        return self.lookup.guess(min(room, self.end - self.length - 1))
+        room = min(room, self.end - self.length - 1)
+        forced = self.chooser.form.forced()[: max(room, 0)] if self.chooser.form else []
+        self._is_forced = bool(forced)
+        return forced or (self.lookup.guess(room) if self.lookup else [])
 
     def take(self, token: int) -> FinishReason | None:
         """Add a token; returns why the answer is over with it."""
@@ -119,7 +125,7 @@ class Generation(Sequence):
 
     def report(self, draw: Draw) -> Chunk | None:
         """What to report of the answer now, with `finish` set when it is over."""
-        if draw.guess and self.lookup is not None:
+        if draw.guess and self.lookup is not None and not self._is_forced:
             self.lookup.learn(len(draw.guess), len(draw.tokens) - 1)
         self._logprob_sum += sum(draw.logprobs)
         if not (self.request.logprobs or self.request.top_logprobs):

@@ -22,10 +22,15 @@ MOST_GRAMMARS = 32
 """That are kept compiled; the same schema comes again and again."""
 
 LIMITS = LLParserLimits(
-    max_items_in_row=1000, step_max_items=20_000, step_lexer_fuel=50_000, max_lexer_states=100_000, verbose_errors=False
+    max_items_in_row=1000,
+    step_max_items=20_000,
+    step_lexer_fuel=100_000,
+    initial_lexer_fuel=200_000,
+    max_lexer_states=100_000,
+    verbose_errors=False,
 )
 """Of one answer. Half the library's own and less: no step may keep the other answers waiting for more than about a
-tenth of a second, and no answer may take more than about 100 MB. Objects of some 250 optional properties still fit."""
+third of a second, and no answer may take more than about 100 MB. Objects of some 250 optional properties still fit."""
 
 
 class Grammars:

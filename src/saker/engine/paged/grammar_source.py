@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from llguidance import LLMatcher
+from llguidance import LLMatcher, regex_to_lark
 
 from saker.core.errors import InvalidInput, TooLarge
 from saker.engine.messages import Grammar, GrammarKind
@@ -26,8 +26,9 @@ MOST_MULTIPLE = 10_000
 MOST_REASON = 200
 """Characters of the library's own words in an error: it quotes the grammar."""
 
-WHITESPACE = r"[ \t\n\r]{1,32}"
-"""Between the tokens of JSON. Bounded, since weak models go on with spaces for ever."""
+WHITESPACE = " "
+"""What may stand between the tokens of JSON, once: as with text-generation-inference, since weak models that may break
+lines or indent go on with it until their tokens are used up."""
 
 _FIXES = {
     "json_schema": "See https://github.com/guidance-ai/llguidance/blob/main/docs/json_schema.md for what is supported.",
@@ -85,7 +86,12 @@ def _from_lark(text: str) -> str:
     return json.dumps({"grammars": [{"lark_grammar": text}]})
 
 
-_TRANSLATIONS = {"json_schema": _from_schema, "regex": LLMatcher.grammar_from_regex, "lark": _from_lark}
+def _from_regex(text: str) -> str:
+    # Digits are 0 to 9, as in JSON schemas, not those of all scripts.
+    return json.dumps({"grammars": [{"lark_grammar": f"start: /{regex_to_lark(text, 'd')}/"}]})
+
+
+_TRANSLATIONS = {"json_schema": _from_schema, "regex": _from_regex, "lark": _from_lark}
 
 
 def _check_costs(schemas: Iterable[object]) -> None:

@@ -20,14 +20,19 @@ Words = npt.NDArray[np.int32]
 END = "<|saker: end of text|>"
 """A token that the library takes for an end of text, so that models without one can have forms."""
 
+SPACE = "▁"
+"""What stands for a space in the tokens of sentencepiece."""
+
 
 class Tokens:
     """What all answers of one model share; it reads a whole tokenizer, so it is made once."""
 
     def __init__(self, folder: Path, size: int, eos_ids: frozenset[int]) -> None:
         tokenizer = tokenizers.Tokenizer.from_str(FastTokenizer(folder).to_json())
+        _keep_all_letters(tokenizer)
         tokenizer.add_special_tokens([END])
-        end = tokenizer.token_to_id(END)  # behind all others
+        end = tokenizer.token_to_id(END)
+        assert end is not None
         drawable = np.arange(max(size, end + 1)) < min(size, end)
         ends = sorted(id for id in eos_ids if id < min(size, end))
         try:
@@ -50,6 +55,18 @@ class Tokens:
         # Adding takes the same time for every mask; assigning by a mask takes 30 times as long for an unlucky one.
         np.take(self._offsets, words.view(np.uint8), axis=0, out=self._added, mode="clip")
         row += self._added.reshape(-1)[: self._size]
+
+
+def _keep_all_letters(tokenizer: tokenizers.Tokenizer) -> None:
+    """Let it change nothing but the sign for a space.
+
+    Where all is settled for a while the library allows only the tokens that the text would have. It believes in what
+    they spell: of a normalizer that strips spaces or composes letters would come an answer without them.
+    """
+    if tokenizer.normalizer is not None:
+        has_sign = SPACE in tokenizer.normalizer.normalize_str("a b")
+        kept = [tokenizers.normalizers.Replace(" ", SPACE)] if has_sign else []
+        tokenizer.normalizer = tokenizers.normalizers.Sequence(kept)
 
 
 def _pack(mask: npt.NDArray[np.bool_]) -> Words:

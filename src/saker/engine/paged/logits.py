@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from saker.core.errors import InvalidInput
 from saker.engine.messages import GenerateRequest
 from saker.engine.paged.watermark import Watermark
 
@@ -32,9 +33,16 @@ class Change(Protocol):
 class Form(Change, Protocol):
     """A change that lets an answer have one form only."""
 
+    failure: InvalidInput | None
+    """Why the answer had to end before its form was complete."""
+
     @property
     def is_over(self) -> bool:
         """Whether the form allows nothing more."""
+        ...
+
+    def forced(self) -> list[int]:
+        """The tokens that must come next, as far as there is no choice."""
         ...
 
 

@@ -140,9 +140,16 @@ class Loop:
                 if draw.take(token, *(noted.of(place, token) if noted else (None, ())))
             ]
 
-    def _report(self, draws: list[Draw]) -> Iterator[Chunk]:
+    def _report(self, draws: list[Draw]) -> Iterator[Chunk | Failed]:
         for draw in draws:
             generation = draw.generation
+            id, form = generation.answer.id, generation.chooser.form
+            if id not in self._running:
+                continue  # one of its other answers has failed
+            if form is not None and form.failure is not None:
+                self.cancel(id)
+                yield Failed(id, "InvalidInput", form.failure.what, form.failure.why, form.failure.fix)
+                continue
             if draw.guess:
                 generation.advance(len(draw.tokens))
             chunk = generation.report(draw)
@@ -151,8 +158,8 @@ class Loop:
             if generation.request.best_of > 1:
                 yield from self._end_contestant(generation, chunk)
                 continue
-            if generation.answer.id in self._prompts and not generation.answer.index:
-                chunk = msgspec.structs.replace(chunk, prompt=self._prompts.pop(generation.answer.id))
+            if id in self._prompts and not generation.answer.index:
+                chunk = msgspec.structs.replace(chunk, prompt=self._prompts.pop(id))
             if chunk.finish is not None:
                 self._end(generation)
             yield chunk

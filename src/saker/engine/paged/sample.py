@@ -35,6 +35,8 @@ TRIES = 8
 """Draws before a row is sorted."""
 SMALL_K = 1024
 """Up to so many tokens are picked out and sorted."""
+LOWEST = np.float32(-1e4)
+"""For logits that are minus infinity, where they are added up; the mass of such tokens is 0 all the same."""
 
 
 @dataclass(slots=True)
@@ -111,11 +113,14 @@ class Sampler:
         np.subtract(logits_RV, logits_RV.max(axis=1, keepdims=True), out=scaled_RV)
         scaled_RV *= np.array([[1 / choosers[row].sampling.temperature] for row in rows], np.float32)
         np.exp(scaled_RV, out=masses_RV)
-        rankings = [_rank(scaled_RV[place], masses_RV[place], choosers[row].sampling) for place, row in enumerate(rows)]
         totals = _Totals(masses)
         tokens = []
         for place, row in enumerate(rows):
-            tokens.append(_draw_row(masses_RV[place], totals, place, rankings[place], choosers[row].random))
+            sampling = choosers[row].sampling
+            ranking = _rank(scaled_RV[place], masses_RV[place], totals.of(place), sampling)
+            if sampling.min_p > 0 or sampling.typical_p < 1:
+                totals.sum_again(place)
+            tokens.append(_draw_row(masses_RV[place], totals, place, ranking, choosers[row].random))
         return tokens
 
 
@@ -134,7 +139,16 @@ class _Totals:
 
     def __init__(self, masses: Array) -> None:
         self._masses_RKW = masses.reshape(len(masses), -1, BLOCK)
-        self._ends_RK = np.cumsum(self._masses_RKW.sum(axis=2), axis=1, dtype=np.float64)
+        # einsum adds up a third as long as sum does.
+        self._ends_RK = np.cumsum(np.einsum("rkw->rk", self._masses_RKW), axis=1, dtype=np.float64)
+
+    def of(self, row: int) -> float:
+        """The row's whole mass."""
+        return float(self._ends_RK[row, -1])
+
+    def sum_again(self, row: int) -> None:
+        """Take note that masses of a row were removed."""
+        self._ends_RK[row] = np.cumsum(np.einsum("kw->k", self._masses_RKW[row]), dtype=np.float64)
 
     def find(self, row: int, share: float) -> int:
         """The token at a share of the row's mass, in [0, 1)."""
@@ -148,11 +162,11 @@ class _Totals:
         return block * BLOCK + min(int(inner.searchsorted(rest, side="right")), int(inner.searchsorted(inner[-1])))
 
 
-def _rank(scaled: Array, masses: Array, sampling: Sampling) -> _Ranking | None:
+def _rank(scaled: Array, masses: Array, total: float, sampling: Sampling) -> _Ranking | None:
     """Remove what `min_p` forbids, and say what is left to check when a token has been drawn."""
     ranking = None
     if sampling.top_p < 1:
-        ranking = _Ranking(masses, sampling.top_p * float(masses.sum()))
+        ranking = _Ranking(masses, sampling.top_p * total)
     if sampling.typical_p < 1:
         if ranking is not None:
             _cut(masses, _boundary(masses, masses, ranking.limit))
@@ -180,10 +194,12 @@ def _typicality(scaled: Array, masses: Array) -> tuple[Array, float]:
 
     Source: Meister et al.: Locally Typical Sampling. TACL 2023.
     """
-    total = float(masses.sum())
-    np.maximum(scaled, np.float32(-1e4), out=scaled)  # no infinity may get into the sum
+    total = float(np.einsum("v->", masses))
+    if scaled.min() < LOWEST:  # looking is much faster than changing
+        np.maximum(scaled, LOWEST, out=scaled)
     scaled -= np.float32(float(masses @ scaled) / total)
-    return np.copysign(scaled, np.float32(-1), out=scaled), total
+    np.abs(scaled, out=scaled)
+    return np.negative(scaled, out=scaled), total
 
 
 def _draw_row(masses: Array, totals: _Totals, place: int, ranking: _Ranking | None, random: random.Random) -> int:
@@ -241,7 +257,7 @@ def _draw_top_k(logits: Array, chooser: Chooser) -> int:
 
 def top(logits: Array, k: int) -> Ids:
     """The ids of the k largest logits and of all that equal the last of them, the largest first."""
-    floor = _floor(logits, k)
+    floor = max(_floor(logits, k), np.finfo(np.float32).min)  # of forbidden tokens there may be very many
     ids = np.flatnonzero(logits >= floor)
     found = logits[ids]
     order = np.argsort(-found, kind="stable")
@@ -264,4 +280,4 @@ def _floor(logits: Array, k: int) -> np.float32:
 def log_normalizer(logits: Array) -> float:
     """What to subtract from one row's logits to get log probabilities."""
     largest = logits.max()
-    return float(largest) + math.log(float(np.exp(logits - largest).sum()))
+    return float(largest) + math.log(float(np.einsum("v->", np.exp(logits - largest))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -11,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saker.core.errors import InvalidInput
 from saker.engine.base import Engine, EngineOptions
-from saker.engine.messages import Chunk, GenerateRequest, Sampling
+from saker.engine.messages import Chunk, Failed, GenerateRequest, Grammar, Sampling
 
 pytestmark = pytest.mark.real
 paged = pytest.importorskip("saker.engine.paged.engine")
 
 EMBEDDED = Path(str(files("saker.models") / "embedded"))
 BLOCK_BYTES = 40_960
+BIAS = {2: -100.0}
+"""Against the end of text."""
 STORY = "Tom has a red ball. Lily has a red ball. Tom has a red ball. Lily has a red ball. Tom"
 """Says the same again and again, and so will the answer."""
 
@@ -152,7 +156,7 @@ def test_a_cancelled_contest_leaves_nothing_behind(plain: Engine) -> None:
 
         assert not plain.has_work()
         assert available == plain._pool.available  # type: ignore[attr-defined]
-        assert not (loop._contests or loop._prompts or loop._deadlines)
+        assert [{}, {}, {}] == [loop._contests, loop._prompts, loop._deadlines]
 
 
 @pytest.mark.parametrize("step_tokens", [16, 512])
@@ -188,3 +192,62 @@ def test_a_prompt_is_told_once_with_the_first_of_several_answers(plain: Engine) 
     found, _ = run(plain, [request])
 
     assert [True, False, False] == [any(chunk.prompt for chunk in found[0, index]) for index in range(3)]
+
+
+SCHEMA = """{"type": "object", "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"},
+"likes": {"type": "array", "items": {"enum": ["ball", "dog"]}, "maxItems": 3}}, "required": ["name", "age", "likes"],
+"additionalProperties": false}"""
+
+
+@pytest.mark.parametrize("ignore_eos", [False, True])
+def test_answers_take_the_form_of_their_schema_and_no_other_answer_does(plain: Engine, ignore_eos: bool) -> None:
+    grammar = Grammar("json_schema", SCHEMA)
+    requests = [
+        GenerateRequest(
+            prompt="Tom is", max_new_tokens=200, grammar=grammar, sampling=sampling, ignore_eos=ignore_eos, n=2
+        )
+        for sampling in SAMPLINGS.values()
+    ]
+    free = GenerateRequest(prompt="Tom is", max_new_tokens=20)
+    found, _ = run(plain, [*requests, free])
+    alone, _ = run(plain, [free])
+
+    for key, text in texts(found).items():
+        if key[0] < len(requests):
+            answer = json.loads(text)
+            assert {"name": str, "age": int, "likes": list} == {name: type(value) for name, value in answer.items()}
+            assert {"ball", "dog"} >= set(answer["likes"])
+    assert texts(found)[len(requests), 0] == texts(alone)[0, 0]
+
+
+def test_what_a_form_forces_takes_no_step(plain: Engine) -> None:
+    """Ten letters that must come are computed together, without any speculation."""
+    request = GenerateRequest(prompt="Tom", grammar=Grammar("regex", "Once upon a time there was a (dog|cat)"))
+    found, steps = run(plain, [request])
+    (chunk,) = found[0, 0]
+
+    assert chunk.text in ("Once upon a time there was a dog", "Once upon a time there was a cat")
+    assert chunk.finish is not None
+    assert 2 * steps < chunk.finish.generated_tokens
+
+
+def test_an_answer_that_cannot_keep_its_form_fails_alone(plain: Engine) -> None:
+    """The library's limits end an ambiguous grammar in the middle."""
+    ambiguous = Grammar("lark", 'start: e\ne: e e | e e e | "a"')
+    plain.submit(1, GenerateRequest(prompt="Tom", grammar=ambiguous, max_new_tokens=400, logit_bias=BIAS, n=2))
+    plain.submit(2, GenerateRequest(prompt="Tom", max_new_tokens=5))
+    items = []
+    while plain.has_work():
+        items += plain.step()
+
+    failed = [item for item in items if isinstance(item, Failed)]
+    assert [(1, "InvalidInput")] == [(item.id, item.error) for item in failed]
+    assert "grammar" in failed[0].what
+    assert [2] == [item.id for item in items if isinstance(item, Chunk)]
+
+
+def test_a_malformed_grammar_is_refused_before_anything_runs(plain: Engine) -> None:
+    with pytest.raises(InvalidInput):
+        plain.submit(1, GenerateRequest(prompt="Tom", grammar=Grammar("json_schema", "{")))
+
+    assert not plain.has_work()
