@@ -29,6 +29,7 @@ MODEL_VARIABLES = {
     "SAKER_KV_CACHE_BYTES": "Room for keys and values, in bytes.",
     "SAKER_MAX_SEQUENCES": "Answers that run at once in a replica.",
     "SAKER_CONTINUOUS_BATCHING": "1 lets the engine transformers batch, for GPUs; it is greedy only then.",
+    "SAKER_SPECULATION": "Tokens that the engine paged guesses ahead at most; the answers stay the same. 0 is off.",
     "SAKER_CHAT_TEMPLATE": "A Jinja chat template in place of the model's own.",
     "SAKER_TRUST_REMOTE_CODE": "1 runs code that the model brings along. Off by default.",
     "SAKER_STRICT_ENV": "warn lets unknown variables pass.",
@@ -62,6 +63,7 @@ class ModelPlan:
     kv_cache_bytes: int | None
     max_sequences: int | None
     continuous_batching: bool
+    speculation: int
     chat_template: str | None
     trust_remote_code: bool
 
@@ -95,6 +97,7 @@ def read_container(container: Container, settings: Settings) -> ModelPlan:
         kv_cache_bytes=_count(environment, "SAKER_KV_CACHE_BYTES"),
         max_sequences=_count(environment, "SAKER_MAX_SEQUENCES"),
         continuous_batching=_switch(environment, "SAKER_CONTINUOUS_BATCHING"),
+        speculation=_count(environment, "SAKER_SPECULATION", least=0) or 0,
         chat_template=environment.get("SAKER_CHAT_TEMPLATE") or None,
         trust_remote_code=_switch(environment, "SAKER_TRUST_REMOTE_CODE"),
     )
@@ -126,10 +129,10 @@ def _switch(environment: dict[str, str], name: str) -> bool:
     return SWITCH[_one_of(name, environment.get(name) or "0", tuple(SWITCH))]
 
 
-def _count(environment: dict[str, str], name: str) -> int | None:
+def _count(environment: dict[str, str], name: str, least: int = 1) -> int | None:
     text = environment.get(name)
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or not 1 <= int(text) <= MAX_COUNT:
-        raise InvalidInput(f"{name} is {text!r}.", fix="It must be a whole number, at least 1.")
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or not least <= int(text) <= MAX_COUNT:
+        raise InvalidInput(f"{name} is {text!r}.", fix=f"It must be a whole number, at least {least}.")
     return int(text)

@@ -63,6 +63,7 @@ class Planner:
             kv_cache_bytes=plan.kv_cache_bytes,
             threads=plan.threads,
             continuous_batching=plan.continuous_batching,
+            speculation=plan.speculation,
             chat_template=plan.chat_template,
             trust_remote_code=plan.trust_remote_code,
         )

@@ -34,6 +34,7 @@ def test_a_model_id_is_enough() -> None:
         kv_cache_bytes=None,
         max_sequences=None,
         continuous_batching=False,
+        speculation=0,
         chat_template=None,
         trust_remote_code=False,
     )
@@ -57,6 +58,8 @@ def test_a_model_id_is_enough() -> None:
         ("SAKER_CHAT_TEMPLATE", "{{ messages }}", "chat_template", "{{ messages }}"),
         ("SAKER_TRUST_REMOTE_CODE", "1", "trust_remote_code", True),
         ("SAKER_TRUST_REMOTE_CODE", "true", "trust_remote_code", True),
+        ("SAKER_SPECULATION", "8", "speculation", 8),
+        ("SAKER_SPECULATION", "0", "speculation", 0),
         ("SAKER_TRUST_REMOTE_CODE", "0", "trust_remote_code", False),
         ("HF_TASK", "text-generation", "source", "acme/tiny"),  # accepted, changes nothing
         ("SAKER_STRICT_ENV", "warn", "source", "acme/tiny"),
@@ -152,9 +155,14 @@ def test_a_count_that_is_none_is_refused(variable: str, value: str) -> None:
         read({variable: value})
 
 
+def test_nothing_is_guessed_unless_asked_for() -> None:
+    assert 0 == read().speculation
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "advice"),
     [
+        ("SAKER_SPECULATION", "-1", "whole number, at least 0"),
         ("SAKER_ENGINE", "genia", "Did you mean 'genai'?"),
         ("SAKER_WEIGHT_FORMAT", "int3", "Did you mean 'int"),
         ("SAKER_PRECISION", "double", "Known: default, fp32."),

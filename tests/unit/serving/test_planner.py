@@ -71,6 +71,7 @@ async def test_a_plan_holds_what_the_container_says_and_the_model_needs(tmp_path
             SAKER_THREADS="2",
             SAKER_KV_CACHE_BYTES="4096",
             SAKER_MAX_SEQUENCES="5",
+            SAKER_SPECULATION="6",
             SAKER_CHAT_TEMPLATE="{{ messages }}",
             SAKER_TRUST_REMOTE_CODE="1",
         ),
@@ -86,6 +87,7 @@ async def test_a_plan_holds_what_the_container_says_and_the_model_needs(tmp_path
         threads=2,
         chat_template="{{ messages }}",
         trust_remote_code=True,
+        speculation=6,
     )
     assert wanted == Wanted(ReplicaSpec("genai", options, Path(sys.executable), memory_bytes=1158), 3)
 
