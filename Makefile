@@ -7,7 +7,7 @@ CLIENTS := $(CACHE)/envs/clients
 export SAKER_ENGINES_HOME ?= $(CURDIR)/$(CACHE)/engines
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve engines test test-clients lint format bench docs check clean
+.PHONY: help install serve engines test test-clients lint format bench bench-engine docs check clean
 
 help:  ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ format: $(VENV)/.dev  ## Format the code, mend what can be mended
 
 bench: $(VENV)/.dev  ## Measure: ratios to the peers, in one run
 	$(BIN)/python -m bench
+
+bench-engine: $(VENV)/.dev engines  ## Measure our CPU engine beside OpenVINO GenAI (MODELS="135m-int8 …" or all; OPTIONS=--quick)
+	$(BIN)/python -m bench paged $(if $(MODELS),--models $(MODELS)) $(OPTIONS)
 
 docs: $(VENV)/.dev  ## Write the generated pages, run every example of the docs
 	$(BIN)/python tools/make_reference.py

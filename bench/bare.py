@@ -78,8 +78,12 @@ def _read(stream: Any) -> bytes | None:
     return stream.read(_LENGTH.unpack(header)[0]) if len(header) == _LENGTH.size else None
 
 
-def _load(model: Path, max_sequences: int) -> Any:
-    """The pipeline, configured as Saker's engine configures it."""
+def load(model: Path, max_sequences: int, *, kv_cache_bytes: int | None = None, step_tokens: int | None = None) -> Any:
+    """The pipeline, configured as Saker's engine `genai` configures it.
+
+    Args:
+        step_tokens: At most so many in a step; None leaves it at the pipeline's default.
+    """
     import openvino_genai
 
     from saker.engine.config import read_config
@@ -91,13 +95,16 @@ def _load(model: Path, max_sequences: int) -> Any:
     scheduler.dynamic_split_fuse = True
     scheduler.enable_prefix_caching = True
     scheduler.max_num_seqs = max_sequences
+    if step_tokens is not None:
+        scheduler.max_num_batched_tokens = step_tokens
     scheduler.num_kv_blocks = 1 + kv_blocks(
-        config.kv_shape, 2, None, (config.max_context + BLOCK_TOKENS) * max_sequences
+        config.kv_shape, 2, kv_cache_bytes, (config.max_context + BLOCK_TOKENS) * max_sequences
     )
     return openvino_genai.ContinuousBatchingPipeline(str(model), scheduler, "CPU", {})
 
 
-def _answer(pipeline: Any, batch: Batch) -> Result:
+def answer(pipeline: Any, batch: Batch) -> Result:
+    """Answer a batch, greedily."""
     import numpy as np
     import openvino
     import openvino_genai
@@ -126,9 +133,9 @@ def _answer(pipeline: Any, batch: Batch) -> Result:
 
 def main() -> None:
     """Answer batches from standard input until it ends."""
-    pipeline = _load(Path(sys.argv[1]), int(sys.argv[2]))
+    pipeline = load(Path(sys.argv[1]), int(sys.argv[2]))
     while (body := _read(sys.stdin.buffer)) is not None:
-        _write(sys.stdout.buffer, _answer(pipeline, msgspec.msgpack.decode(body, type=Batch)))
+        _write(sys.stdout.buffer, answer(pipeline, msgspec.msgpack.decode(body, type=Batch)))
 
 
 if __name__ == "__main__":

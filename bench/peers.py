@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class LiteLLM(Peer):
 
     def __init__(self, backend_port: int) -> None:
         port = free_port()
-        python = _python_environment("litellm", "litellm[proxy]")
+        python = python_environment("litellm", "litellm[proxy]")
         config = CACHE / "litellm.yaml"
         config.write_text(json.dumps(self._config(backend_port)))  # JSON is YAML
         command = [str(python.with_name("litellm")), "--config", str(config), "--port", str(port)]
@@ -79,14 +80,21 @@ class Portkey(Peer):
         }
 
 
-def _python_environment(name: str, requirement: str) -> Path:
-    """The interpreter of an environment that holds the requirement; made when it does not exist."""
+def python_environment(name: str, *requirements: str, without: Sequence[str] = ()) -> Path:
+    """The interpreter of an environment that holds the requirements; made when it does not exist.
+
+    Args:
+        without: What they bring along and is taken out again.
+    """
     folder = ENVIRONMENTS / name
     marker = folder / ".installed"
     if not marker.exists():
         shutil.rmtree(folder, ignore_errors=True)
         _install([sys.executable, "-m", "venv", str(folder)])
-        _install([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", requirement])
+        pip = [str(folder / "bin" / "python"), "-m", "pip"]
+        _install([*pip, "install", "--quiet", *requirements])
+        if without:
+            _install([*pip, "uninstall", "--quiet", "--yes", *without])
         marker.touch()
     return folder / "bin" / "python"
 
