@@ -7,7 +7,7 @@ the loop takes in new requests and cancellations, which is what makes both take 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -63,7 +63,8 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     adapters: dict[str, str] = {}
     """LoRA adapters to load at the start: folders by name."""
     adapter_bytes: int = 0
-    """Room for LoRA adapters, those of the start included; 0 is none, and costs nothing."""
+    """Room for LoRA adapters, those of the start included; 0 is none, and costs nothing. Those that answer together are
+    copied side by side, which takes at most as much again."""
     speculation: int = 0
     """At most how many tokens to guess ahead from what the text repeats; the answers stay the same. 0 is off."""
 
@@ -108,6 +109,29 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model. The last call."""
+        ...
+
+
+@runtime_checkable
+class HoldsAdapters(Protocol):
+    """An engine whose requests may each name a LoRA adapter. Called between two steps; what runs is not disturbed."""
+
+    def load_adapter(self, name: str, path: str) -> None:
+        """Load the adapter of a folder.
+
+        Raises:
+            AlreadyExists: The name is taken.
+            InvalidInput: It does not fit the model, the room or what this engine can do; nothing has changed.
+        """
+        ...
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget an adapter.
+
+        Raises:
+            NotFound: None has that name.
+            Conflict: A request uses it.
+        """
         ...
 
 

@@ -31,19 +31,22 @@ import msgspec
 from saker import telemetry
 from saker.core.errors import EngineFailure, SakerError, Unsupported
 from saker.core.suggest import did_you_mean
-from saker.engine.base import Engine, EngineOptions, check
+from saker.engine.base import Engine, EngineOptions, HoldsAdapters, check
 from saker.engine.inbox import Inbox, watch_for_end
 from saker.engine.messages import (
+    AdapterDone,
     Cancel,
     Chunk,
     Command,
     Embed,
     Failed,
     Generate,
+    LoadAdapter,
     Ready,
     Report,
     Step,
     Unfit,
+    UnloadAdapter,
     pack,
 )
 
@@ -75,7 +78,7 @@ def load_engine(name: str, options: EngineOptions) -> Engine:
     try:
         return _load_engine(name, options)
     except Unsupported as error:
-        if options.fallback is None:
+        if options.fallback is None or options.adapter_bytes:  # the other holds no adapters
             raise
         log.warning("The engine %s does not take the model; %s is tried. %s", name, options.fallback, error)
         return _load_engine(options.fallback, options)
@@ -93,7 +96,10 @@ def _load_engine(name: str, options: EngineOptions) -> Engine:
             why=f"Its library is missing from {sys.prefix!r}.",
             fix=f"Run `saker engines install {name}`.",
         ) from error
-    return factory(options)
+    engine = factory(options)
+    if options.adapter_bytes:
+        _holder(engine, name)
+    return engine
 
 
 class Worker:
@@ -141,6 +147,12 @@ class Worker:
                 case Cancel(id=id):
                     self._answers_left.pop(id, None)
                     engine.cancel(id)
+                case LoadAdapter(id=id, name=name, path=path):
+                    _holder(engine, ready.engine).load_adapter(name, path)
+                    self.send(AdapterDone(id))
+                case UnloadAdapter(id=id, name=name):
+                    _holder(engine, ready.engine).unload_adapter(name)
+                    self.send(AdapterDone(id))
         except Exception as error:
             self._fail(command.id, error)
 
@@ -186,6 +198,12 @@ class Worker:
         if self._failures >= STEP_FAILURES:
             log.error("%d steps in a row failed; giving up.", self._failures)
             _exit(ENGINE_BROKEN)
+
+
+def _holder(engine: Engine, name: str) -> HoldsAdapters:
+    if isinstance(engine, HoldsAdapters):
+        return engine
+    raise Unsupported(f"The engine {name!r} holds no adapters.", fix="Deploy with the engine 'paged'.")
 
 
 def log_exception(error: Exception) -> None:

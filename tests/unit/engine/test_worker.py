@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from saker.engine.base import EngineOptions
-from saker.engine.messages import Cancel, Chunk, Embedded, Failed, GenerateRequest, Sampling
+from saker.engine.messages import (
+    Cancel,
+    Chunk,
+    Embedded,
+    Failed,
+    GenerateRequest,
+    LoadAdapter,
+    Sampling,
+    UnloadAdapter,
+)
 from support.workers import WorkerProcess, wait_until
 
 
@@ -171,6 +180,25 @@ def test_embeddings_come_back_in_one_report(tmp_path: Path) -> None:
         assert isinstance(report, Embedded)
         assert len(report.vectors) == 2
         assert report.prompt_tokens == 3
+
+
+@pytest.mark.parametrize("command", [LoadAdapter(5, "a", "/nothing"), UnloadAdapter(5, "a")])
+def test_an_engine_without_adapters_says_so(tmp_path: Path, command: LoadAdapter | UnloadAdapter) -> None:
+    with fake(tmp_path) as worker:
+        worker.ready()
+        worker.send(command)
+        failed = worker.receive()
+
+        assert isinstance(failed, Failed)
+        assert (5, "Unsupported") == (failed.id, failed.error)
+        assert "'paged'" in failed.fix
+        assert worker.ask(GenerateRequest(prompt="still here"))[0].text == "still here"
+
+
+def test_an_engine_without_adapters_is_unfit_where_they_are_wanted(tmp_path: Path) -> None:
+    (tmp_path / "fake.json").write_text("{}")
+    with WorkerProcess("fake", EngineOptions(model_path=str(tmp_path), adapter_bytes=1)) as worker:
+        assert "'paged'" in worker.unfit().fix
 
 
 def test_the_process_has_a_name_of_its_own(tmp_path: Path) -> None:

@@ -18,15 +18,16 @@ from openvino._offline_transformations import paged_attention_transformation
 
 from saker.core.errors import Unsupported
 from saker.engine.memory import BLOCK_TOKENS
+from saker.engine.paged.adapter_graph import Adaptable, inject
 
 PRECISIONS: dict[str, dict[str, str]] = {
     "default": {"KV_CACHE_PRECISION": "u8"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
     "fp32": {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
 }
-"""OpenVINO's properties for each precision. The default computes in bf16 where the processor has it, and names the 8-bit
-cache, which is OpenVINO's own default, because exported models in fp16 ask for a 16-bit one: that is three times slower
-where heads are small."""
+"""OpenVINO's properties for each precision. The default computes in bf16 where the processor has it, and names the
+8-bit cache, which is OpenVINO's own default, because exported models in fp16 ask for a 16-bit one: that is three times
+slower where heads are small."""
 
 WANTED = "sampled_tokens_indices"
 """The input that this module adds: the places, among all tokens of an inference, whose logits are wanted."""
@@ -64,6 +65,8 @@ class PagedModel:
     caches: tuple[CacheInput, ...]
     vocabulary_size: int
     has_positions: bool
+    adaptable: Adaptable | None = None
+    """What adapters can change; None where they were not asked for."""
 
     @property
     def block_bytes(self) -> int:
@@ -71,8 +74,11 @@ class PagedModel:
         return sum(cache.block_bytes for cache in self.caches)
 
 
-def compile_paged(folder: Path, precision: str, threads: int | None) -> PagedModel:
+def compile_paged(folder: Path, precision: str, threads: int | None, *, adapters: bool = False) -> PagedModel:
     """The model of an OpenVINO folder, ready to run.
+
+    Args:
+        adapters: Whether it takes LoRA adapters, which makes each step a little longer even without any.
 
     Raises:
         Unsupported: There is none, or it cannot be given paged attention.
@@ -91,16 +97,29 @@ def compile_paged(folder: Path, precision: str, threads: int | None) -> PagedMod
         model.validate_nodes_and_infer_types()
     except RuntimeError as error:
         raise _refusal(folder, _last_line(error)) from error
-    _gather_before_head(model, folder)
+    head = _gather_before_head(model, folder)
     _check_inputs(model, folder)
+    adaptable = _make_adaptable(core, model, head, folder, precision) if adapters else None
     properties = {"PERFORMANCE_HINT": "LATENCY"} | PRECISIONS[precision]
     if threads is not None:
         properties["INFERENCE_NUM_THREADS"] = str(threads)
-    return _describe(core.compile_model(model, "CPU", properties), folder)
+    return _describe(core.compile_model(model, "CPU", properties), folder, adaptable)
 
 
-def _gather_before_head(model: Any, folder: Path) -> None:
-    """Let the head, often the largest matrix of the model, see only the tokens whose logits are wanted."""
+def _make_adaptable(core: Any, model: Any, head: Any, folder: Path, precision: str) -> Adaptable:
+    hint = PRECISIONS[precision].get("INFERENCE_PRECISION_HINT") or core.get_property("CPU", "INFERENCE_PRECISION_HINT")
+    adaptable = inject(model, head, is_bf16=hint in ("bf16", openvino.Type.bf16))
+    if not adaptable.kinds:
+        raise Unsupported(
+            f"The model {folder.name!r} cannot take adapters.",
+            why="No linear layer was found under its name.",
+            fix="Deploy without room for adapters, or convert the model again.",
+        )
+    return adaptable
+
+
+def _gather_before_head(model: Any, folder: Path) -> Any:
+    """Let the head, often the largest matrix of the model, see only the tokens whose logits are wanted; returns it."""
     head = _find_head(model)
     if head is None:
         raise _refusal(folder, "Its last matrix was not found.")
@@ -114,6 +133,7 @@ def _gather_before_head(model: Any, folder: Path) -> None:
     head.input(0).replace_source_output(gathered.output(0))
     model.add_parameters([wanted])
     model.validate_nodes_and_infer_types()
+    return head
 
 
 def _find_head(model: Any) -> Any | None:
@@ -148,7 +168,7 @@ def _check_inputs(model: Any, folder: Path) -> None:
         raise _refusal(folder, "It has no layer with keys and values.")
 
 
-def _describe(compiled: Any, folder: Path) -> PagedModel:
+def _describe(compiled: Any, folder: Path, adaptable: Adaptable | None) -> PagedModel:
     caches = []
     for value in compiled.inputs:
         name = value.get_any_name()
@@ -164,6 +184,7 @@ def _describe(compiled: Any, folder: Path) -> PagedModel:
         caches=tuple(caches),
         vocabulary_size=compiled.outputs[0].get_partial_shape()[-1].get_length(),
         has_positions=any("position_ids" in value.get_names() for value in compiled.inputs),
+        adaptable=adaptable,
     )
 
 

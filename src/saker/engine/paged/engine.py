@@ -17,6 +17,7 @@ from saker.engine.chat import ChatTemplate
 from saker.engine.config import ModelConfig, read_config
 from saker.engine.memory import BLOCK_TOKENS, blocks_that_fit
 from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, GenerateRequest, Ready, Sampling
+from saker.engine.paged.adapters import Adapter, Adapters
 from saker.engine.paged.batch import Batch
 from saker.engine.paged.blocks import BlockPool
 from saker.engine.paged.compile import PRECISIONS, compile_paged
@@ -48,7 +49,7 @@ class PagedEngine:
         folder = Path(options.model_path)
         config = read_config(folder)
         _check(options, config)
-        model = compile_paged(folder, options.precision, options.threads)
+        model = compile_paged(folder, options.precision, options.threads, adapters=options.adapter_bytes > 0)
         wanted_context = min(options.max_context or config.max_context, config.max_context)
         most_tokens = (wanted_context + BLOCK_TOKENS) * options.max_sequences
         self._pool = BlockPool(blocks_that_fit(model.block_bytes, options.kv_cache_bytes, most_tokens))
@@ -56,7 +57,8 @@ class PagedEngine:
         limits = Limits(max(STEP_TOKENS, options.max_sequences), options.max_sequences)
         runner = Runner(model, self._pool.count, limits.tokens, options.max_sequences, self._max_context)
         self._tokenizer = FastTokenizer(folder)
-        self._loop = Loop(Batch(self._pool, limits), runner, Sampler(model.vocabulary_size), Logprobs(self._tokenizer))
+        sampler = Sampler(model.vocabulary_size, options.threads)
+        self._loop = Loop(Batch(self._pool, limits), runner, sampler, Logprobs(self._tokenizer, sampler))
         self._watermark = Watermark(model.vocabulary_size)
         self._grammars = Grammars(folder, model.vocabulary_size, config.eos_ids)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)
@@ -66,13 +68,18 @@ class PagedEngine:
         self._precision = options.precision
         self._speculation = options.speculation
         self._arrivals = itertools.count()
+        self._adapters = Adapters(model.adaptable, options.adapter_bytes) if model.adaptable else None
+        for name, path in options.adapters.items():
+            self.load_adapter(name, path)
 
     def describe(self) -> Ready:
         """Every parameter there is."""
         tasks = {"generate", "chat"} if self._template else {"generate"}
         return Ready(
             engine="paged",
-            capabilities=Capabilities(tasks=frozenset(tasks), parameters=PARAMETERS),
+            capabilities=Capabilities(
+                tasks=frozenset(tasks), parameters=PARAMETERS | ({"adapter"} if self._adapters else set())
+            ),
             max_context=self._max_context,
             detail={"device": "cpu", "precision": self._precision, "openvino": openvino.get_version()},
         )
@@ -85,7 +92,16 @@ class PagedEngine:
         if seed is None and request.sampling.temperature > 0:
             seed = secrets.randbits(32)
         count = max(request.n, request.best_of)
-        self._loop.add(id, [self._make(id, index, request, prompt, seed) for index in range(count)])
+        adapter = self._held().get(request.adapter) if request.adapter else None
+        self._loop.add(id, [self._make(id, index, request, prompt, seed, adapter) for index in range(count)])
+
+    def load_adapter(self, name: str, path: str) -> None:
+        """Load a LoRA adapter."""
+        self._held().load(name, Path(path))
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget a LoRA adapter that no request uses."""
+        self._loop.forget(self._held().unload(name, self._loop.count(name)))
 
     def embed(self, id: int, inputs: tuple[str, ...]) -> Embedded:
         """Refused: these models generate."""
@@ -107,7 +123,14 @@ class PagedEngine:
         """Free the model."""
         del self._loop
 
-    def _make(self, id: int, index: int, request: GenerateRequest, prompt: Prompt, seed: int | None) -> Generation:
+    def _held(self) -> Adapters:
+        if self._adapters is None:
+            raise Unsupported("This endpoint has no room for adapters.", fix="Deploy with 'adapter_bytes' above 0.")
+        return self._adapters
+
+    def _make(
+        self, id: int, index: int, request: GenerateRequest, prompt: Prompt, seed: int | None, adapter: Adapter | None
+    ) -> Generation:
         return Generation(
             self._pool,
             request,
@@ -118,6 +141,7 @@ class PagedEngine:
             self._chooser(request, prompt, (seed or 0) + index),
             next(self._arrivals),
             self._speculation,
+            adapter,
         )
 
     def _chooser(self, request: GenerateRequest, prompt: Prompt, seed: int) -> Chooser:

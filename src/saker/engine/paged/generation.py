@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from saker.engine.answer import Answer
 from saker.engine.messages import Chunk, FinishReason, GenerateRequest, Token
+from saker.engine.paged.adapters import Adapter
 from saker.engine.paged.blocks import BlockPool
 from saker.engine.paged.lookup import Lookup
 from saker.engine.paged.sample import Chooser
@@ -44,6 +45,7 @@ class Generation(Sequence):
         "_eos_ids",
         "_is_forced",
         "_logprob_sum",
+        "adapter",
         "answer",
         "children",
         "chooser",
@@ -64,13 +66,16 @@ class Generation(Sequence):
         chooser: Chooser,
         arrival: int,
         speculation: int = 0,
+        adapter: Adapter | None = None,
     ) -> None:
         """
         Args:
             eos_ids: Empty where the request ignores them.
             speculation: The longest guess of what comes next; 0 for none.
         """
-        super().__init__(pool, prompt, priority=request.priority, arrival=arrival)
+        root = adapter.root if adapter else b""
+        super().__init__(pool, prompt, priority=request.priority, arrival=arrival, root=root)
+        self.adapter = adapter
         self.request = request
         self.answer = answer
         self.chooser = chooser

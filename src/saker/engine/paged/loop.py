@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saker.engine.messages import Chunk, Failed, PromptToken
+from saker.engine.paged.adapters import Adapter
 from saker.engine.paged.batch import Batch, Step
 from saker.engine.paged.contest import Contest
 from saker.engine.paged.generation import Draw, Generation
@@ -59,6 +60,14 @@ class Loop:
         for generation in self._running.get(id, ()):
             self._batch.remove(generation)
         self._forget(id)
+
+    def forget(self, adapter: Adapter) -> None:
+        """Let go of an adapter that no request uses."""
+        self._runner.forget(adapter)
+
+    def count(self, adapter: str) -> int:
+        """How many requests use the adapter of that name."""
+        return sum(answers[0].request.adapter == adapter for answers in self._running.values())
 
     def has_work(self) -> bool:
         """Whether anything runs or waits."""
@@ -199,4 +208,4 @@ def _row(generation: Generation, count: int, guess: list[int]) -> Row:
     tokens = generation.tokens[start : start + count]
     is_drawing = start + count == generation.length
     wanted = generation.missing_logprobs(count) + is_drawing + len(guess)
-    return Row(tokens + guess, start, generation.blocks, wanted)
+    return Row(tokens + guess, start, generation.blocks, wanted, generation.adapter)

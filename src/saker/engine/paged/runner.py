@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
+from saker.engine.paged.adapter_batch import AdapterInputs
+from saker.engine.paged.adapters import Adapter
 from saker.engine.paged.blocks import blocks_for
 from saker.engine.paged.compile import WANTED, CacheInput, PagedModel
 
@@ -27,6 +29,8 @@ class Row(NamedTuple):
     """Of the sequence; the first ones hold those before, the next take these."""
     wanted: int
     """For how many of the last tokens logits are wanted."""
+    adapter: Adapter | None = None
+    """None is the plain model."""
 
 
 class Runner:
@@ -54,6 +58,7 @@ class Runner:
         self._request.set_tensor("max_context_len", openvino.Tensor(self._longest, shared_memory=True))
         self._sizes = dict.fromkeys(self._buffers, -1)
         self._places = np.arange(max_context)
+        self._adapters = AdapterInputs(self._request, model.adaptable) if model.adaptable else None
 
     def run(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
         """Logits of shape [wanted, vocabulary], in the order of the rows.
@@ -61,6 +66,8 @@ class Runner:
         The caller may change them; the next run overwrites them.
         """
         self._fill(rows)
+        if self._adapters is not None:
+            self._adapters.fill([row.adapter for row in rows], [len(row.tokens) for row in rows])
         self._request.infer()
         logits: npt.NDArray[np.float32] = self._request.get_output_tensor(0).data
         return logits.reshape(-1, logits.shape[-1])
@@ -69,6 +76,11 @@ class Runner:
         """Copy one block's keys and values."""
         for cache in self._caches:
             cache[target] = cache[source]
+
+    def forget(self, adapter: Adapter) -> None:
+        """Let go of an adapter that no row will have any more."""
+        if self._adapters is not None:
+            self._adapters.forget(adapter)
 
     def _make_cache(self, cache: CacheInput, blocks: int) -> npt.NDArray[np.uint8]:
         # Anonymous memory is on a page's boundary, and the system hands out its pages only as they are written.

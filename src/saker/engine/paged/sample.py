@@ -5,15 +5,11 @@ tokens whose mass reaches p, draw from all tokens and keep the draw if the mass 
 membership in the set, and rejecting the others leaves the set's own distribution. The same holds for every ranking, so
 locally typical sampling goes the same way. On average 1/p draws are enough; where they are not, the row is sorted.
 
-Rows are worked on in groups that stay in the processor's cache, in buffers that are made once: fresh memory for each
-step would cost as much as the arithmetic.
-
 Shapes: B rows, V vocabulary, R rows of one group, K blocks of one row, W tokens of one block.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,21 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from saker.engine.messages import Sampling
+from saker.engine.paged.exponentials import Exponentials
+from saker.engine.paged.few import LOWEST, draw_few
 from saker.engine.paged.logits import Change, Form
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
-GROUP_NUMBERS = 1 << 16
-"""How many logits are worked on together: 256 KiB."""
+MOST_ROWS = 64
+"""That are worked on together, which bounds the memory that they take."""
 BLOCK = 256
 """Tokens whose mass is summed first; a draw then looks into one block only."""
 TRIES = 8
 """Draws before a row is sorted."""
 SMALL_K = 1024
 """Up to so many tokens are picked out and sorted."""
-LOWEST = np.float32(-1e4)
-"""For logits that are minus infinity, where they are added up; the mass of such tokens is 0 all the same."""
 
 
 @dataclass(slots=True)
@@ -68,13 +64,9 @@ class Chooser:
 class Sampler:
     """Draws for one vocabulary."""
 
-    def __init__(self, vocabulary_size: int) -> None:
+    def __init__(self, vocabulary_size: int, threads: int | None = None) -> None:
         self._size = vocabulary_size
-        self._blocks = -(-vocabulary_size // BLOCK)
-        self._group = max(GROUP_NUMBERS // vocabulary_size, 1)
-        self._logits = np.zeros((self._group, vocabulary_size), np.float32)
-        # The tail behind the vocabulary stays 0.
-        self._masses = np.zeros((self._group, self._blocks * BLOCK), np.float32)
+        self._exponentials = Exponentials(vocabulary_size, threads)
 
     def draw(self, logits: Array, choosers: Sequence[Chooser]) -> list[int]:
         """The next token of each row.
@@ -83,45 +75,54 @@ class Sampler:
             logits: Shape [B, V]; rows with changes are changed in place.
             choosers: One for each row.
         """
+        greedy: list[int] = []
+        few: list[int] = []
+        dense: list[int] = []
         for row, chooser in enumerate(choosers):
             for change in chooser.changes:
                 change.apply(logits[row])
-        drawn = [row for row, chooser in enumerate(choosers) if not chooser.is_greedy]
-        if not drawn:
-            return [int(token) for token in logits.argmax(axis=1)]
-        tokens = [0] * len(choosers)
-        greedy = [row for row, chooser in enumerate(choosers) if chooser.is_greedy]
-        for row in greedy:
-            tokens[row] = int(logits[row].argmax())
-        dense = []
-        for row in drawn:
-            if 0 < choosers[row].sampling.top_k < min(SMALL_K, self._size):
-                tokens[row] = _draw_top_k(logits[row], choosers[row])
+            if chooser.is_greedy:
+                greedy.append(row)
             else:
-                dense.append(row)
-        for start in range(0, len(dense), self._group):
-            rows = dense[start : start + self._group]
-            for row, token in zip(rows, self._draw_group(logits, rows, choosers), strict=True):
-                tokens[row] = token
+                (few if 0 < chooser.sampling.top_k < min(SMALL_K, self._size) else dense).append(row)
+        tokens = [0] * len(choosers)
+        for rows, draw in ((greedy, _draw_greedy), (few, _draw_few), (dense, self._draw_dense)):
+            for start in range(0, len(rows), MOST_ROWS):
+                group = rows[start : start + MOST_ROWS]
+                # A copy only where the group's rows do not follow each other.
+                chosen = logits[group[0] : group[-1] + 1] if group[-1] - group[0] < len(group) else logits[group]
+                drawn = draw(chosen, [choosers[row] for row in group])
+                for row, token in zip(group, drawn, strict=True):
+                    tokens[row] = token
         return tokens
 
-    def _draw_group(self, logits: Array, rows: list[int], choosers: Sequence[Chooser]) -> list[int]:
-        scaled_RV = self._logits[: len(rows)]
-        masses = self._masses[: len(rows)]
-        masses_RV = masses[:, : self._size]
-        logits_RV = logits[rows[0] : rows[-1] + 1] if rows[-1] - rows[0] < len(rows) else logits[rows]
-        np.subtract(logits_RV, logits_RV.max(axis=1, keepdims=True), out=scaled_RV)
-        scaled_RV *= np.array([[1 / choosers[row].sampling.temperature] for row in rows], np.float32)
-        np.exp(scaled_RV, out=masses_RV)
+    def normalizers(self, logits: Array) -> npt.NDArray[np.float64]:
+        """What to subtract from each row's logits to get log probabilities."""
+        groups = [logits[start : start + MOST_ROWS] for start in range(0, len(logits), MOST_ROWS)]
+        factors = np.ones(MOST_ROWS, np.float32)
+        wholes = [_Totals(self._exponentials.of(group, factors[: len(group)])).wholes for group in groups]
+        found: npt.NDArray[np.float64] = logits.max(axis=1) + np.log(np.concatenate(wholes))
+        return found
+
+    def _draw_dense(self, logits: Array, choosers: Sequence[Chooser]) -> list[int]:
+        factors = np.array([1 / chooser.sampling.temperature for chooser in choosers], np.float32)
+        masses = self._exponentials.of(logits, factors)
         totals = _Totals(masses)
         tokens = []
-        for place, row in enumerate(rows):
-            sampling = choosers[row].sampling
-            ranking = _rank(scaled_RV[place], masses_RV[place], totals.of(place), sampling)
-            if sampling.min_p > 0 or sampling.typical_p < 1:
-                totals.sum_again(place)
-            tokens.append(_draw_row(masses_RV[place], totals, place, ranking, choosers[row].random))
+        for row, chooser in enumerate(choosers):
+            ranking = _rank(logits[row], masses[row], totals, row, chooser.sampling)
+            tokens.append(_draw_row(masses[row], totals, row, ranking, chooser.random))
         return tokens
+
+
+def _draw_greedy(logits: Array, _: Sequence[Chooser]) -> list[int]:
+    tokens: list[int] = logits.argmax(axis=1).tolist()
+    return tokens
+
+
+def _draw_few(logits: Array, choosers: Sequence[Chooser]) -> list[int]:
+    shares = np.array([chooser.random.random() for chooser in choosers])
+    return draw_few(logits, [chooser.sampling for chooser in choosers], shares)
 
 
 @dataclass(slots=True)
@@ -138,9 +139,20 @@ class _Totals:
     """Sums by block, to find the token at a place of the cumulative mass without summing up a whole row."""
 
     def __init__(self, masses: Array) -> None:
-        self._masses_RKW = masses.reshape(len(masses), -1, BLOCK)
-        # einsum adds up a third as long as sum does.
-        self._ends_RK = np.cumsum(np.einsum("rkw->rk", self._masses_RKW), axis=1, dtype=np.float64)
+        self._masses = masses
+        whole_blocks = masses.shape[1] // BLOCK
+        self._blocks_RKW = np.lib.stride_tricks.as_strided(
+            masses, (len(masses), whole_blocks, BLOCK), (masses.strides[0], BLOCK * masses.itemsize, masses.itemsize)
+        )
+        self._tail = masses[:, whole_blocks * BLOCK :]
+        """Behind the last whole block; possibly empty."""
+        self._ends_RK = self._ends(slice(None))
+
+    @property
+    def wholes(self) -> npt.NDArray[np.float64]:
+        """Each row's whole mass."""
+        wholes: npt.NDArray[np.float64] = self._ends_RK[:, -1]
+        return wholes
 
     def of(self, row: int) -> float:
         """The row's whole mass."""
@@ -148,7 +160,7 @@ class _Totals:
 
     def sum_again(self, row: int) -> None:
         """Take note that masses of a row were removed."""
-        self._ends_RK[row] = np.cumsum(np.einsum("kw->k", self._masses_RKW[row]), dtype=np.float64)
+        self._ends_RK[row] = self._ends(slice(row, row + 1))
 
     def find(self, row: int, share: float) -> int:
         """The token at a share of the row's mass, in [0, 1)."""
@@ -156,32 +168,32 @@ class _Totals:
         target = share * ends[-1]
         block = min(int(ends.searchsorted(target, side="right")), len(ends) - 1)
         start = ends[block - 1] if block else 0.0
-        inner = self._masses_RKW[row, block].cumsum(dtype=np.float64)
+        inner = self._masses[row, block * BLOCK : (block + 1) * BLOCK].cumsum(dtype=np.float64)
         # The block's sum was rounded otherwise than its running sum.
         rest = (target - start) / (ends[block] - start) * inner[-1]
         return block * BLOCK + min(int(inner.searchsorted(rest, side="right")), int(inner.searchsorted(inner[-1])))
 
-
-def _rank(scaled: Array, masses: Array, total: float, sampling: Sampling) -> _Ranking | None:
-    """Remove what `min_p` forbids, and say what is left to check when a token has been drawn."""
-    ranking = None
-    if sampling.top_p < 1:
-        ranking = _Ranking(masses, sampling.top_p * total)
-    if sampling.typical_p < 1:
-        if ranking is not None:
-            _cut(masses, _boundary(masses, masses, ranking.limit))
-        _apply_min_p(masses, sampling)
-        keys, total = _typicality(scaled, masses)
-        return _Ranking(keys, sampling.typical_p * total)
-    if ranking is not None and sampling.min_p > 0:
-        ranking.keys = masses.copy()
-    _apply_min_p(masses, sampling)
-    return ranking
+    def _ends(self, rows: slice) -> npt.NDArray[np.float64]:
+        sums = np.einsum("rkw->rk", self._blocks_RKW[rows])  # a third as long as sum takes
+        if self._tail.shape[1]:
+            sums = np.concatenate([sums, self._tail[rows].sum(axis=1, keepdims=True)], axis=1)
+        ends: npt.NDArray[np.float64] = sums.cumsum(axis=1, dtype=np.float64)
+        return ends
 
 
-def _apply_min_p(masses: Array, sampling: Sampling) -> None:
+def _rank(logits: Array, masses: Array, totals: _Totals, row: int, sampling: Sampling) -> _Ranking | None:
+    """Remove what can be told before a draw, and say what is left to check when a token has been drawn."""
+    limit = sampling.top_p * totals.of(row)
+    if sampling.top_p < 1 and sampling.typical_p < 1:
+        _cut(masses, _boundary(masses, masses, limit))
+        totals.sum_again(row)
     if sampling.min_p > 0:
         _cut(masses, sampling.min_p)  # the likeliest token's mass is 1
+        totals.sum_again(row)
+    if sampling.typical_p < 1:
+        keys = _typicality(logits, masses, totals.of(row))
+        return _Ranking(keys, sampling.typical_p * totals.of(row))
+    return _Ranking(masses, limit) if sampling.top_p < 1 else None
 
 
 def _cut(masses: Array, floor: float) -> None:
@@ -189,17 +201,19 @@ def _cut(masses: Array, floor: float) -> None:
     masses *= masses >= np.float32(floor)
 
 
-def _typicality(scaled: Array, masses: Array) -> tuple[Array, float]:
-    """How close each token's information is to the expected one, 0 at best; and the whole mass. Overwrites `scaled`.
+def _typicality(logits: Array, masses: Array, total: float) -> Array:
+    """How close each token's information is to the expected one, 0 at best.
+
+    Information falls with the logit, at one rate for all tokens, so that logits rank alike.
 
     Source: Meister et al.: Locally Typical Sampling. TACL 2023.
     """
-    total = float(np.einsum("v->", masses))
-    if scaled.min() < LOWEST:  # looking is much faster than changing
-        np.maximum(scaled, LOWEST, out=scaled)
-    scaled -= np.float32(float(masses @ scaled) / total)
-    np.abs(scaled, out=scaled)
-    return np.negative(scaled, out=scaled), total
+    if logits.min() < LOWEST:  # forbidden tokens: their mass is 0, and minus infinity times 0 is no number
+        logits = np.maximum(logits, LOWEST)
+    keys: Array = logits - np.float32(float(masses @ logits) / total)
+    np.abs(keys, out=keys)
+    np.negative(keys, out=keys)
+    return keys
 
 
 def _draw_row(masses: Array, totals: _Totals, place: int, ranking: _Ranking | None, random: random.Random) -> int:
@@ -238,46 +252,3 @@ def _boundary(masses: Array, keys: Array, limit: float) -> float:
 def _find(masses: Array, share: float) -> int:
     ends = np.cumsum(masses, dtype=np.float64)
     return min(int(ends.searchsorted(share * ends[-1], side="right")), int(ends.searchsorted(ends[-1])))
-
-
-def _draw_top_k(logits: Array, chooser: Chooser) -> int:
-    """Draw from the k likeliest tokens, and those as likely as the last of them."""
-    sampling = chooser.sampling
-    ids = top(logits, sampling.top_k)
-    scaled = (logits[ids] - logits[ids[0]]) * np.float32(1 / sampling.temperature)
-    masses = np.exp(scaled)
-    if sampling.top_p < 1:
-        _cut(masses, _boundary(masses, masses, sampling.top_p * float(masses.sum())))
-    _apply_min_p(masses, sampling)
-    if sampling.typical_p < 1:
-        keys, total = _typicality(scaled, masses)
-        masses[keys < _boundary(masses, keys, sampling.typical_p * total)] = 0
-    return int(ids[_find(masses, chooser.random.random())])
-
-
-def top(logits: Array, k: int) -> Ids:
-    """The ids of the k largest logits and of all that equal the last of them, the largest first."""
-    floor = max(_floor(logits, k), np.finfo(np.float32).min)  # of forbidden tokens there may be very many
-    ids = np.flatnonzero(logits >= floor)
-    found = logits[ids]
-    order = np.argsort(-found, kind="stable")
-    ids, found = ids[order], found[order]
-    kept: Ids = ids[found >= found[min(k, len(found)) - 1]]
-    return kept
-
-
-def _floor(logits: Array, k: int) -> np.float32:
-    """A number that at least k logits reach, and not many more."""
-    k = min(k, len(logits))
-    # Each column's largest is one logit, so the k-th largest of them is reached by k logits.
-    columns = max(len(logits) // 64, 4 * k)
-    if columns * 2 > len(logits):
-        return np.float32(np.partition(logits, len(logits) - k)[len(logits) - k])
-    folded = logits[: len(logits) // columns * columns].reshape(-1, columns).max(axis=0)
-    return np.float32(np.partition(folded, columns - k)[columns - k])
-
-
-def log_normalizer(logits: Array) -> float:
-    """What to subtract from one row's logits to get log probabilities."""
-    largest = logits.max()
-    return float(largest) + math.log(float(np.einsum("v->", np.exp(logits - largest))))

@@ -16,6 +16,7 @@ class Sequence:
         "_digests",
         "_pool",
         "_published",
+        "_root",
         "arrival",
         "blocks",
         "computed",
@@ -25,7 +26,13 @@ class Sequence:
         "tokens",
     )
 
-    def __init__(self, pool: BlockPool, prompt: Tokens[int], *, priority: int = 0, arrival: int = 0) -> None:
+    def __init__(
+        self, pool: BlockPool, prompt: Tokens[int], *, priority: int = 0, arrival: int = 0, root: bytes = b""
+    ) -> None:
+        """
+        Args:
+            root: What its digests begin with: blocks are shared only under the same one.
+        """
         self.tokens = list(prompt)
         """The prompt and what was generated."""
         self.prompt_length = len(self.tokens)
@@ -41,6 +48,7 @@ class Sequence:
         self._digests: list[bytes] = []
         """Of the full blocks, as far as they were needed."""
         self._published = 0
+        self._root = root
 
     @property
     def length(self) -> int:
@@ -127,6 +135,6 @@ class Sequence:
 
     def _extend_digests(self, count: int) -> None:
         for place in range(len(self._digests), count):
-            before = self._digests[place - 1] if place else b""
+            before = self._digests[place - 1] if place else self._root
             start = place * BLOCK_TOKENS
             self._digests.append(digest(before, self.tokens[start : start + BLOCK_TOKENS]))

@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from saker.engine.messages import Sampling
-from saker.engine.paged.sample import Chooser, Sampler, log_normalizer, top
+from saker.engine.paged.sample import MOST_ROWS, Chooser, Sampler
 
 Logits = npt.NDArray[np.float32]
 
@@ -131,6 +131,7 @@ def test_masked_tokens_are_never_drawn(sampling: Sampling) -> None:
     assert {3, 700} >= {Sampler(1000).draw(logits.copy(), [row])[0] for _ in range(50)}
 
 
+@settings(deadline=None, max_examples=60)  # each makes a sampler for its vocabulary
 @given(
     arrays.arrays(np.float32, st.integers(1, 400), elements=st.floats(-50, 50, width=32)),
     st.sampled_from(CASES),
@@ -142,16 +143,22 @@ def test_any_logits_give_a_token_of_the_vocabulary(logits: Logits, sampling: Sam
     assert 0 <= token < len(logits)
 
 
-@given(arrays.arrays(np.float32, st.integers(1, 3000), elements=st.floats(-4, 4, width=16)), st.integers(1, 50))
-def test_the_top_are_the_largest_and_their_equals(logits: Logits, k: int) -> None:
-    found = top(logits, k)
-    floor = np.sort(logits)[-min(k, len(logits))]
+@pytest.mark.parametrize("size", [100, 256, 257, 1000])
+def test_log_probabilities_sum_to_one(size: int) -> None:
+    logits = np.random.default_rng(1).standard_normal((MOST_ROWS + 3, size)).astype(np.float32) * 10
+    logprobs = logits - Sampler(size).normalizers(logits)[:, None]
 
-    assert sorted(np.flatnonzero(logits >= floor)) == sorted(found)
-    assert (np.diff(logits[found]) <= 0).all()
+    assert np.exp(logprobs).sum(axis=1) == pytest.approx(np.ones(len(logits)), abs=1e-4)
 
 
-def test_log_probabilities_sum_to_one() -> None:
-    logits = np.random.default_rng(1).standard_normal(1000).astype(np.float32) * 10
+def test_more_rows_than_are_worked_on_together_are_all_drawn() -> None:
+    logits = np.random.default_rng(1).standard_normal((2 * MOST_ROWS + 5, 300)).astype(np.float32)
+    ways = [Sampling(temperature=1.0), Sampling(), Sampling(temperature=1.0, top_k=3)]
+    rows = [ways[place // 50] for place in range(len(logits))]
+    together = Sampler(300).draw(logits.copy(), [chooser(way, place) for place, way in enumerate(rows)])
+    alone = [
+        Sampler(300).draw(logits[place : place + 1].copy(), [chooser(rows[place], place)])[0]
+        for place in (0, 49, 50, 99, 100, 132)
+    ]
 
-    assert 1.0 == pytest.approx(np.exp(logits - log_normalizer(logits)).sum(), abs=1e-4)
+    assert [together[place] for place in (0, 49, 50, 99, 100, 132)] == alone
