@@ -13,12 +13,12 @@ from saker.models import architectures, gguf, memory
 from saker.settings import Settings
 
 ENGINES = [
-    ("`genai`", "decoder-only models on CPUs, with OpenVINO GenAI's continuous batching", "the server's own"),
     (
         "`paged`",
-        "the same, with our own scheduler and sampler over OpenVINO's paged attention; `auto` does not pick it yet",
+        "decoder-only models on CPUs: [our own](../engine.md) scheduler and sampler over OpenVINO's paged attention",
         "the server's own",
     ),
+    ("`genai`", "the same and GGUF files, with OpenVINO GenAI's continuous batching", "the server's own"),
     (
         "`transformers`",
         "any causal or encoder-decoder architecture of transformers, on CPU or CUDA",
@@ -28,8 +28,8 @@ ENGINES = [
 ]
 
 DECLARING = {
-    "genai": "genai",
     "paged": "paged/engine",
+    "genai": "genai",
     "transformers": "transformers",
     "transformers, batched": "transformers_batch",
     "fake": "fake",
@@ -43,7 +43,7 @@ def engines_page() -> str:
         "Engines",
         "An engine runs one model in a worker process of its own.",
         "`SAKER_ENGINE` in the [container's environment](container-environment.md) names one.",
-        "`auto` picks the fastest that can load the model.",
+        "`auto` picks the first of them that can load the model.",
         "",
         *table(("engine", "runs", "environment"), ENGINES),
         "",
@@ -63,7 +63,7 @@ def engines_page() -> str:
         f"   Tensor types: {words(gguf.READABLE_TYPES)}.",
         "3. safetensors, for the engine `transformers`.",
         "",
-        "safetensors for the engines `genai` and `paged` are converted to OpenVINO IR once and kept.",
+        "safetensors for the engines `paged` and `genai` are converted to OpenVINO IR once and kept.",
         "Pickled weights are refused.",
         "",
         *_architectures(),

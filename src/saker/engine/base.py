@@ -15,7 +15,7 @@ from saker.core.errors import InvalidInput, Unsupported
 from saker.engine.messages import Capabilities, Chunk, Embedded, Failed, GenerateRequest, Ready, Sampling
 
 ENGINES_BY_PARAMETER = {
-    "typical_p": "transformers",
+    "typical_p": "paged",
     "logit_bias": "paged",
     "watermark": "paged",
     "top_logprobs": "paged",
@@ -157,6 +157,8 @@ def _instead(parameter: str, engine: str) -> str:
     other = ENGINES_BY_PARAMETER.get(parameter)
     if engine == "transformers":
         return "Leave it out, or deploy without SAKER_CONTINUOUS_BATCHING."
+    if other == engine:  # a switch that this deployment left off
+        return "Leave it out, or deploy with room for adapters: LORA_ADAPTERS or SAKER_ADAPTER_BYTES."
     return f"Leave it out, or deploy with the engine {other!r}." if other else "Leave it out."
 
 

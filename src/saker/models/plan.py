@@ -9,8 +9,8 @@ from saker.models.base import EngineName, Preparation
 from saker.models.check import Checkpoint
 from saker.models.config import check_config
 
-OPENVINO_ENGINES: tuple[EngineName, ...] = ("genai", "paged")
-"""The engines that run OpenVINO IR."""
+OPENVINO_ENGINES: tuple[EngineName, ...] = ("paged", "genai")
+"""The engines that run OpenVINO IR, the one that is taken first."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def choose_plan(checkpoint: Checkpoint, request: Preparation) -> Plan:
     if checkpoint.format == "openvino":
         _allow(request, OPENVINO_ENGINES, "OpenVINO IR")
         note = f"It is OpenVINO IR already and is used as it is{_not_applied(request)}."
-        return Plan("paged" if request.engine == "paged" else "genai", False, (note,))
+        return Plan("genai" if request.engine == "genai" else "paged", False, (note,))
     if checkpoint.format == "gguf":
         _allow(request, ("genai",), "a GGUF file")
         return Plan("genai", False, (f"OpenVINO GenAI reads the GGUF file directly{_not_applied(request)}.",))
@@ -45,7 +45,7 @@ def choose_plan(checkpoint: Checkpoint, request: Preparation) -> Plan:
 def _for_safetensors(checkpoint: Checkpoint, request: Preparation) -> Plan:
     able = check_config(checkpoint.config, trust_remote_code=request.trust_remote_code)
     if "genai" in able:
-        able = ("genai", "paged", *able[1:])  # both run what is converted to OpenVINO IR
+        able = (*OPENVINO_ENGINES, *able[1:])  # both run what is converted to OpenVINO IR
     wanted = able[0] if request.engine == "auto" else request.engine
     model_type = checkpoint.config["model_type"]
     if wanted not in able:
@@ -56,8 +56,8 @@ def _for_safetensors(checkpoint: Checkpoint, request: Preparation) -> Plan:
         )
     if wanted in OPENVINO_ENGINES:
         note = f"Its safetensors are converted once to OpenVINO IR with {request.weight_format} weights."
-        return Plan("paged" if wanted == "paged" else "genai", True, (note,))
-    why = f"OpenVINO GenAI does not know {model_type!r}; t" if request.engine == "auto" else "T"
+        return Plan("genai" if wanted == "genai" else "paged", True, (note,))
+    why = f"OpenVINO does not know {model_type!r}; t" if request.engine == "auto" else "T"
     note = f"{why}he engine 'transformers' takes the safetensors as they are{_not_applied(request)}."
     return Plan("transformers", False, (note,))
 

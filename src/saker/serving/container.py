@@ -29,6 +29,8 @@ MODEL_VARIABLES = {
     "SAKER_KV_CACHE_BYTES": "Room for keys and values, in bytes.",
     "SAKER_MAX_SEQUENCES": "Answers that run at once in a replica.",
     "SAKER_CONTINUOUS_BATCHING": "1 lets the engine transformers batch, for GPUs; it is greedy only then.",
+    "LORA_ADAPTERS": "LoRA adapters to load, for the engine paged: NAME=FOLDER, several with commas between them.",
+    "SAKER_ADAPTER_BYTES": "Room for LoRA adapters, in bytes; 256 MiB where LORA_ADAPTERS names some.",
     "SAKER_SPECULATION": "Tokens that the engine paged guesses ahead at most; the answers stay the same. 0 is off.",
     "SAKER_CHAT_TEMPLATE": "A Jinja chat template in place of the model's own.",
     "SAKER_TRUST_REMOTE_CODE": "1 runs code that the model brings along. Off by default.",
@@ -43,6 +45,8 @@ PRECISIONS = ("default", "fp32")
 SWITCH = {"0": False, "false": False, "1": True, "true": True}
 MAX_COUNT = 1 << 62
 """Above any machine; the frames to the worker hold no larger numbers."""
+
+ADAPTER_BYTES = 256 * 1024**2
 
 T = TypeVar("T", bound=str)
 
@@ -64,6 +68,9 @@ class ModelPlan:
     max_sequences: int | None
     continuous_batching: bool
     speculation: int
+    adapters: dict[str, str]
+    """Folders by name."""
+    adapter_bytes: int
     chat_template: str | None
     trust_remote_code: bool
 
@@ -83,6 +90,7 @@ def read_container(container: Container, settings: Settings) -> ModelPlan:
             fix="Set HF_MODEL_ID in its Environment to a hub id or a folder, or give a ModelDataUrl.",
         )
     _one_of("HF_TASK", environment.get("HF_TASK") or TASKS[0], TASKS)
+    adapters = _adapters(environment.get("LORA_ADAPTERS") or "")
     return ModelPlan(
         source=source,
         revision=environment.get("HF_MODEL_REVISION") or None,
@@ -97,6 +105,8 @@ def read_container(container: Container, settings: Settings) -> ModelPlan:
         kv_cache_bytes=_count(environment, "SAKER_KV_CACHE_BYTES"),
         max_sequences=_count(environment, "SAKER_MAX_SEQUENCES"),
         continuous_batching=_switch(environment, "SAKER_CONTINUOUS_BATCHING"),
+        adapters=adapters,
+        adapter_bytes=_count(environment, "SAKER_ADAPTER_BYTES", least=0) or (ADAPTER_BYTES if adapters else 0),
         speculation=_count(environment, "SAKER_SPECULATION", least=0) or 0,
         chat_template=environment.get("SAKER_CHAT_TEMPLATE") or None,
         trust_remote_code=_switch(environment, "SAKER_TRUST_REMOTE_CODE"),
@@ -123,6 +133,19 @@ def _one_of(name: str, value: str, allowed: tuple[T, ...]) -> T:
         if word == value:
             return word
     raise InvalidInput(f"{name} is {value!r}.", fix=did_you_mean(value, allowed))
+
+
+def _adapters(text: str) -> dict[str, str]:
+    """Folders of adapters by name."""
+    found: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, folder = (part.strip() for part in entry.partition("="))
+        if not name or not folder:
+            raise InvalidInput(f"LORA_ADAPTERS holds {entry!r}.", fix="Write NAME=FOLDER, with commas between several.")
+        if name in found:
+            raise InvalidInput(f"LORA_ADAPTERS names {name!r} twice.", fix="Give each adapter a name of its own.")
+        found[name] = folder
+    return found
 
 
 def _switch(environment: dict[str, str], name: str) -> bool:

@@ -64,6 +64,9 @@ class Planner:
             threads=plan.threads,
             continuous_batching=plan.continuous_batching,
             speculation=plan.speculation,
+            adapters=plan.adapters,
+            adapter_bytes=plan.adapter_bytes,
+            fallback="genai" if plan.engine == "auto" and prepared.engine == "paged" else None,
             chat_template=plan.chat_template,
             trust_remote_code=plan.trust_remote_code,
         )

@@ -125,7 +125,7 @@ def test_an_unsupported_parameter_fails_that_request_alone(tmp_path: Path) -> No
         failed = worker.ask_failing(GenerateRequest(prompt="a", sampling=Sampling(typical_p=0.5)))
 
         assert failed.error == "Unsupported"
-        assert "'transformers'" in failed.fix
+        assert "'paged'" in failed.fix
         assert worker.ask(GenerateRequest(prompt="a"))[0].text == "a"
 
 

@@ -55,7 +55,7 @@ async def test_a_converted_model_tells_its_story(
     prepared = await prepare(ModelStore(home, engines), stories, weight_format=weight_format)
     original = (stories / "model.safetensors").stat().st_size
 
-    assert ("genai", "openvino") == (prepared.engine, prepared.format)
+    assert ("paged", "openvino") == (prepared.engine, prepared.format)
     assert least * 0.99 < prepared.memory.weights_bytes / original < most
     assert STORY == await asyncio.to_thread(generate, prepared.path, 40)
     assert (stories / "config.json").read_text() == (prepared.path / "config.json").read_text()

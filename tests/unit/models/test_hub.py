@@ -230,7 +230,7 @@ async def test_openvino_ir_of_a_repository_is_used_as_it_is(store: ModelStore, h
     hub.repositories["ada/ir"] = Repository(checkpoint_files() | ir)
     prepared = await prepare(store, hub, "ada/ir", engine="auto")
 
-    assert ("genai", "openvino", 2000) == (prepared.engine, prepared.format, prepared.memory.weights_bytes)
+    assert ("paged", "openvino", 2000) == (prepared.engine, prepared.format, prepared.memory.weights_bytes)
     assert not (prepared.path / "model.safetensors").exists()
 
 

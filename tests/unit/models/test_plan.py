@@ -22,7 +22,7 @@ def safetensors(**config: Any) -> Checkpoint:
 def test_a_known_decoder_is_converted_for_the_cpu_engine() -> None:
     plan = choose_plan(safetensors(), Preparation(SOURCE))
 
-    assert ("genai", True) == (plan.engine, plan.convert)
+    assert ("paged", True) == (plan.engine, plan.convert)
     assert "int8" in plan.notes[0]
 
 
@@ -31,7 +31,7 @@ def test_what_openvino_lacks_goes_to_transformers_and_says_so(model_type: str) -
     plan = choose_plan(safetensors(model_type=model_type), Preparation(SOURCE))
 
     assert ("transformers", False) == (plan.engine, plan.convert)
-    assert f"OpenVINO GenAI does not know '{model_type}'" in plan.notes[0]
+    assert f"OpenVINO does not know '{model_type}'" in plan.notes[0]
 
 
 def test_an_encoder_decoder_goes_to_transformers() -> None:
@@ -47,14 +47,20 @@ def test_the_engine_that_was_asked_for_is_taken() -> None:
     assert "'int8' does not apply" in plan.notes[0]
 
 
-def test_the_paged_engine_takes_what_is_converted_and_what_is_ready_but_no_gguf() -> None:
-    request = Preparation(SOURCE, engine="paged")
+@pytest.mark.parametrize("engine", ["paged", "genai"])
+def test_both_engines_of_openvino_take_what_is_converted_and_what_is_ready(engine: Any) -> None:
+    request = Preparation(SOURCE, engine=engine)
 
     converted = choose_plan(safetensors(), request)
     ready = choose_plan(Checkpoint(Path("/m"), "openvino", {}), request)
 
-    assert ("paged", True) == (converted.engine, converted.convert)
-    assert ("paged", False) == (ready.engine, ready.convert)
+    assert (engine, True) == (converted.engine, converted.convert)
+    assert (engine, False) == (ready.engine, ready.convert)
+
+
+def test_the_paged_engine_takes_no_gguf() -> None:
+    request = Preparation(SOURCE, engine="paged")
+
     with pytest.raises(Unsupported, match="SAKER_ENGINE=genai"):
         choose_plan(Checkpoint(Path("/m"), "gguf", {}), request)
 
@@ -64,12 +70,12 @@ def test_an_engine_that_cannot_names_one_that_can() -> None:
         choose_plan(safetensors(model_type="olmo3"), Preparation(SOURCE, engine="genai"))
 
 
-@pytest.mark.parametrize("format", ["openvino", "gguf"])
-def test_what_is_ready_made_is_used_as_it_is(format: Any) -> None:
+@pytest.mark.parametrize(("format", "engine"), [("openvino", "paged"), ("gguf", "genai")])
+def test_what_is_ready_made_is_used_as_it_is(format: Any, engine: str) -> None:
     plan = choose_plan(Checkpoint(Path("/m"), format, {}), Preparation(SOURCE))
 
-    assert ("genai", False) == (plan.engine, plan.convert)
-    with pytest.raises(Unsupported, match="SAKER_ENGINE=genai"):
+    assert (engine, False) == (plan.engine, plan.convert)
+    with pytest.raises(Unsupported, match=f"SAKER_ENGINE={engine}"):
         choose_plan(Checkpoint(Path("/m"), format, {}), Preparation(SOURCE, engine="transformers"))
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 async def test_the_embedded_model_needs_nothing(store: ModelStore, home: Path) -> None:
     prepared = await prepare(store, "embedded")
 
-    assert ("genai", "openvino") == (prepared.engine, prepared.format)
+    assert ("paged", "openvino") == (prepared.engine, prepared.format)
     assert (prepared.path / "openvino_model.bin").stat().st_size == prepared.memory.weights_bytes
     assert not (home / "converted").exists()
 

@@ -35,6 +35,8 @@ def test_a_model_id_is_enough() -> None:
         max_sequences=None,
         continuous_batching=False,
         speculation=0,
+        adapters={},
+        adapter_bytes=0,
         chat_template=None,
         trust_remote_code=False,
     )
@@ -58,6 +60,9 @@ def test_a_model_id_is_enough() -> None:
         ("SAKER_CHAT_TEMPLATE", "{{ messages }}", "chat_template", "{{ messages }}"),
         ("SAKER_TRUST_REMOTE_CODE", "1", "trust_remote_code", True),
         ("SAKER_TRUST_REMOTE_CODE", "true", "trust_remote_code", True),
+        ("LORA_ADAPTERS", "a=/m/a, b=/m/b", "adapters", {"a": "/m/a", "b": "/m/b"}),
+        ("LORA_ADAPTERS", "a=/m/a", "adapter_bytes", 256 * 1024**2),
+        ("SAKER_ADAPTER_BYTES", "1000", "adapter_bytes", 1000),
         ("SAKER_SPECULATION", "8", "speculation", 8),
         ("SAKER_SPECULATION", "0", "speculation", 0),
         ("SAKER_TRUST_REMOTE_CODE", "0", "trust_remote_code", False),
@@ -153,6 +158,16 @@ def test_no_other_word_makes_it_lenient(value: str) -> None:
 def test_a_count_that_is_none_is_refused(variable: str, value: str) -> None:
     with pytest.raises(InvalidInput, match=rf"{variable} is .*whole number, at least 1"):
         read({variable: value})
+
+
+def test_room_that_was_asked_for_wins_over_the_room_for_named_adapters() -> None:
+    assert 1000 == read({"LORA_ADAPTERS": "a=/m/a", "SAKER_ADAPTER_BYTES": "1000"}).adapter_bytes
+
+
+@pytest.mark.parametrize("value", ["a", "=b", "a=", "a=/x,a=/y"])
+def test_adapters_without_a_name_or_a_folder_or_with_one_name_are_refused(value: str) -> None:
+    with pytest.raises(InvalidInput, match="LORA_ADAPTERS"):
+        read({"LORA_ADAPTERS": value})
 
 
 def test_nothing_is_guessed_unless_asked_for() -> None:

@@ -92,6 +92,19 @@ async def test_a_plan_holds_what_the_container_says_and_the_model_needs(tmp_path
     assert wanted == Wanted(ReplicaSpec("genai", options, Path(sys.executable), memory_bytes=1158), 3)
 
 
+@pytest.mark.parametrize(
+    ("asked", "taken", "fallback"),
+    [("auto", "paged", "genai"), ("paged", "paged", None), ("auto", "genai", None), ("auto", "fake", None)],
+)
+async def test_another_engine_may_take_over_only_where_none_was_asked_for(
+    tmp_path: Path, asked: str, taken: Any, fallback: str | None
+) -> None:
+    models = OnePreparer(make_prepared(engine=taken))
+    wanted = await make_planner(models, tmp_path).plan(deployed(SAKER_ENGINE=asked), ignore)
+
+    assert fallback == wanted.spec.options.fallback
+
+
 async def test_what_the_container_leaves_open_is_left_to_the_engine(tmp_path: Path) -> None:
     wanted = await make_planner(OnePreparer(make_prepared()), tmp_path).plan(deployed(), ignore)
 

@@ -71,15 +71,14 @@ class Batch(Generic[S]):
         for sequence in plan.admitted:
             sequence.enter()  # all before any takes a block, which could be one that another was counted to find
         step = Step(plan.rows)
+        for sequence in plan.admitted:
+            self.waiting.remove(sequence)
+            insort(self.running, sequence, key=_rank)
         admitted = set(map(id, plan.admitted))
         for sequence, tokens in plan.rows:
-            is_new = id(sequence) in admitted
-            copy = sequence.grow(sequence.length if is_new else sequence.computed + tokens)
+            copy = sequence.grow(sequence.length if id(sequence) in admitted else sequence.computed + tokens)
             if copy is not None:
                 step.copies.append(copy)
-            if is_new:
-                self.waiting.remove(sequence)
-                insort(self.running, sequence, key=_rank)
         return step
 
     def extend(self, sequence: S, tokens: int) -> bool:

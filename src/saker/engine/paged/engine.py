@@ -35,7 +35,8 @@ from saker.engine.text import FastTokenizer
 
 PARAMETERS = frozenset(Sampling.__struct_fields__) | {
     *("stop", "n", "logprobs", "truncate", "ignore_eos"),
-    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs", "grammar"),
+    *("logit_bias", "watermark", "top_logprobs", "priority", "deadline_s", "best_of", "prompt_logprobs"),
+    *("grammar", "adapter"),
 }
 
 STEP_TOKENS = 512
@@ -78,7 +79,7 @@ class PagedEngine:
         return Ready(
             engine="paged",
             capabilities=Capabilities(
-                tasks=frozenset(tasks), parameters=PARAMETERS | ({"adapter"} if self._adapters else set())
+                tasks=frozenset(tasks), parameters=PARAMETERS if self._adapters else PARAMETERS - {"adapter"}
             ),
             max_context=self._max_context,
             detail={"device": "cpu", "precision": self._precision, "openvino": openvino.get_version()},
@@ -125,7 +126,10 @@ class PagedEngine:
 
     def _held(self) -> Adapters:
         if self._adapters is None:
-            raise Unsupported("This endpoint has no room for adapters.", fix="Deploy with 'adapter_bytes' above 0.")
+            raise Unsupported(
+                "This endpoint has no room for adapters.",
+                fix="Deploy with LORA_ADAPTERS or SAKER_ADAPTER_BYTES in its environment.",
+            )
         return self._adapters
 
     def _make(

@@ -55,6 +55,8 @@ def candidates(logits: Array, k: int) -> tuple[Ids, Array]:
     folded = logits[:, : size // columns * columns].reshape(len(logits), -1, columns).max(axis=1)
     floors = np.partition(folded, columns - k, axis=1)[:, columns - k]
     flat = np.flatnonzero(logits >= np.maximum(floors, LOWEST)[:, None])
+    if len(logits) == 1:
+        return flat[None], logits[:, flat]
     rows, ids = np.divmod(flat, size)
     counts = np.bincount(rows, minlength=len(logits))
     places = np.arange(len(flat)) - (np.cumsum(counts) - counts)[rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
-from dataclasses import dataclass, field
 
 from saker.engine.answer import Answer
 from saker.engine.messages import Chunk, FinishReason, GenerateRequest, Token
@@ -14,28 +13,33 @@ from saker.engine.paged.sample import Chooser
 from saker.engine.paged.sequence import Sequence
 
 
-@dataclass(slots=True)
 class Draw:
     """What one step draws for one answer: a token, and one more after each guess that came true."""
 
-    generation: Generation
-    row: int
-    """Of the step's logits, where the first token is drawn."""
-    guess: list[int]
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    tops: list[tuple[Token, ...]] = field(default_factory=list)
-    reason: FinishReason | None = None
+    __slots__ = ("generation", "guess", "logprobs", "reason", "row", "tokens", "tops")
 
-    def take(self, token: int, logprob: float | None, top: tuple[Token, ...]) -> bool:
+    def __init__(self, generation: Generation, row: int, guess: list[int]) -> None:
+        """
+        Args:
+            row: Of the step's logits, where the first token is drawn.
+        """
+        self.generation = generation
+        self.row = row
+        self.guess = guess
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        self.tops: list[tuple[Token, ...]] = []
+        self.reason: FinishReason | None = None
+
+    def take(self, token: int, logprob: float | None = None, top: tuple[Token, ...] = ()) -> bool:
         """Add a token; whether the next one can be drawn in this step."""
-        place = len(self.tokens)
         self.tokens.append(token)
         if logprob is not None:
             self.logprobs.append(logprob)
             self.tops.append(top)
         self.reason = self.generation.take(token)
-        return self.reason is None and place < len(self.guess) and self.guess[place] == token
+        drawn = len(self.tokens)
+        return drawn <= len(self.guess) and self.guess[drawn - 1] == token and self.reason is None
 
 
 class Generation(Sequence):
@@ -132,7 +136,8 @@ class Generation(Sequence):
         """What to report of the answer now, with `finish` set when it is over."""
         if draw.guess and self.lookup is not None and not self._is_forced:
             self.lookup.learn(len(draw.guess), len(draw.tokens) - 1)
-        self._logprob_sum += sum(draw.logprobs)
+        if draw.logprobs:
+            self._logprob_sum += sum(draw.logprobs)
         if not (self.request.logprobs or self.request.top_logprobs):
             return self.answer.take(draw.tokens, (), draw.reason)
         return self.answer.take(draw.tokens, draw.logprobs, draw.reason, draw.tops)

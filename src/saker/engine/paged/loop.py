@@ -143,11 +143,11 @@ class Loop:
             noted = self._logprobs.note(rows, [draw.generation for draw in draws])
             tokens = self._sampler.draw(rows, [draw.generation.chooser for draw in draws])
             drawn += 1
-            draws = [
-                draw
-                for place, (draw, token) in enumerate(zip(draws, tokens, strict=True))
-                if draw.take(token, *(noted.of(place, token) if noted else (None, ())))
-            ]
+            if noted is None:
+                draws = [draw for draw, token in zip(draws, tokens, strict=True) if draw.take(token)]
+            else:
+                following = enumerate(zip(draws, tokens, strict=True))
+                draws = [draw for place, (draw, token) in following if draw.take(token, *noted.of(place, token))]
 
     def _report(self, draws: list[Draw]) -> Iterator[Chunk | Failed]:
         for draw in draws:

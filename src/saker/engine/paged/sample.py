@@ -10,25 +10,26 @@ Shapes: B rows, V vocabulary, R rows of one group, K blocks of one row, W tokens
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from saker.engine.messages import Sampling
-from saker.engine.paged.exponentials import Exponentials
 from saker.engine.paged.few import LOWEST, draw_few
 from saker.engine.paged.logits import Change, Form
+from saker.engine.paged.passes import Passes
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 MOST_ROWS = 64
 """That are worked on together, which bounds the memory that they take."""
-BLOCK = 256
-"""Tokens whose mass is summed first; a draw then looks into one block only."""
+BLOCK_WIDTHS = (512, 32)
+"""At most and at least so many tokens are summed first; a draw then looks into one block only."""
 TRIES = 8
 """Draws before a row is sorted."""
 SMALL_K = 1024
@@ -66,7 +67,8 @@ class Sampler:
 
     def __init__(self, vocabulary_size: int, threads: int | None = None) -> None:
         self._size = vocabulary_size
-        self._exponentials = Exponentials(vocabulary_size, threads)
+        self._width = _block_width(vocabulary_size)
+        self._passes = Passes(vocabulary_size, threads)
 
     def draw(self, logits: Array, choosers: Sequence[Chooser]) -> list[int]:
         """The next token of each row.
@@ -75,6 +77,7 @@ class Sampler:
             logits: Shape [B, V]; rows with changes are changed in place.
             choosers: One for each row.
         """
+        draws: tuple[tuple[list[int], Callable[[Array, list[Chooser]], list[int]]], ...]
         greedy: list[int] = []
         few: list[int] = []
         dense: list[int] = []
@@ -86,7 +89,8 @@ class Sampler:
             else:
                 (few if 0 < chooser.sampling.top_k < min(SMALL_K, self._size) else dense).append(row)
         tokens = [0] * len(choosers)
-        for rows, draw in ((greedy, _draw_greedy), (few, _draw_few), (dense, self._draw_dense)):
+        draws = (greedy, _draw_greedy), (few, _draw_few), (dense, self._draw_dense)
+        for rows, draw in draws:
             for start in range(0, len(rows), MOST_ROWS):
                 group = rows[start : start + MOST_ROWS]
                 # A copy only where the group's rows do not follow each other.
@@ -100,52 +104,64 @@ class Sampler:
         """What to subtract from each row's logits to get log probabilities."""
         groups = [logits[start : start + MOST_ROWS] for start in range(0, len(logits), MOST_ROWS)]
         factors = np.ones(MOST_ROWS, np.float32)
-        wholes = [_Totals(self._exponentials.of(group, factors[: len(group)])).wholes for group in groups]
+        wholes = [
+            _Totals(self._passes.exponentials(group, factors[: len(group)]), self._width).wholes for group in groups
+        ]
         found: npt.NDArray[np.float64] = logits.max(axis=1) + np.log(np.concatenate(wholes))
         return found
 
-    def _draw_dense(self, logits: Array, choosers: Sequence[Chooser]) -> list[int]:
+    def _draw_dense(self, logits: Array, choosers: list[Chooser]) -> list[int]:
         factors = np.array([1 / chooser.sampling.temperature for chooser in choosers], np.float32)
-        masses = self._exponentials.of(logits, factors)
-        totals = _Totals(masses)
-        tokens = []
-        for row, chooser in enumerate(choosers):
-            ranking = _rank(logits[row], masses[row], totals, row, chooser.sampling)
-            tokens.append(_draw_row(masses[row], totals, row, ranking, chooser.random))
-        return tokens
+        masses = self._passes.exponentials(logits, factors)
+        totals = _Totals(masses, self._width)
+        rankings = [_rank(logits[row], masses[row], totals, row, each.sampling) for row, each in enumerate(choosers)]
+        levels = np.array([ranking.level for ranking in rankings], np.float32)
+        limits = np.array([ranking.limit for ranking in rankings])
+        tokens = totals.find(np.arange(len(choosers)), np.array([each.random.random() for each in choosers]))
+        if not np.isinf(limits).all():
+            distances = np.abs(logits[np.arange(len(tokens)), tokens] - levels)
+            before = self._passes.nearer(logits, masses, levels, distances)
+            for row in np.flatnonzero(before >= limits):
+                tokens[row] = _draw_again(logits[row], totals, int(row), rankings[row], choosers[row].random)
+        drawn: list[int] = tokens.tolist()
+        return drawn
 
 
-def _draw_greedy(logits: Array, _: Sequence[Chooser]) -> list[int]:
+def _block_width(size: int) -> int:
+    """The widest that divides the vocabulary; all of it where none does."""
+    most, least = BLOCK_WIDTHS
+    return next((width for width in range(most, least - 1, -1) if size % width == 0), size)
+
+
+def _draw_greedy(logits: Array, _: list[Chooser]) -> list[int]:
     tokens: list[int] = logits.argmax(axis=1).tolist()
     return tokens
 
 
-def _draw_few(logits: Array, choosers: Sequence[Chooser]) -> list[int]:
+def _draw_few(logits: Array, choosers: list[Chooser]) -> list[int]:
     shares = np.array([chooser.random.random() for chooser in choosers])
     return draw_few(logits, [chooser.sampling for chooser in choosers], shares)
 
 
 @dataclass(slots=True)
 class _Ranking:
-    """Tokens beyond a mass are out."""
+    """An order of a row's tokens, and the mass beyond which they are out."""
 
-    keys: Array
-    """Higher comes first."""
+    level: float
+    """Tokens come in the order of their logits' distances from here."""
     limit: float
-    """The mass, not normalized."""
+    """The mass, not normalized; infinite where none is out."""
 
 
 class _Totals:
     """Sums by block, to find the token at a place of the cumulative mass without summing up a whole row."""
 
-    def __init__(self, masses: Array) -> None:
-        self._masses = masses
-        whole_blocks = masses.shape[1] // BLOCK
-        self._blocks_RKW = np.lib.stride_tricks.as_strided(
-            masses, (len(masses), whole_blocks, BLOCK), (masses.strides[0], BLOCK * masses.itemsize, masses.itemsize)
-        )
-        self._tail = masses[:, whole_blocks * BLOCK :]
-        """Behind the last whole block; possibly empty."""
+    def __init__(self, masses: Array, width: int) -> None:
+        """
+        Args:
+            width: Of a block; divides V.
+        """
+        self._masses_RKW = masses.reshape(len(masses), -1, width)
         self._ends_RK = self._ends(slice(None))
 
     @property
@@ -153,6 +169,11 @@ class _Totals:
         """Each row's whole mass."""
         wholes: npt.NDArray[np.float64] = self._ends_RK[:, -1]
         return wholes
+
+    def masses(self, row: int) -> Array:
+        """The row's masses, shape [V]."""
+        masses: Array = self._masses_RKW[row].reshape(-1)
+        return masses
 
     def of(self, row: int) -> float:
         """The row's whole mass."""
@@ -162,93 +183,72 @@ class _Totals:
         """Take note that masses of a row were removed."""
         self._ends_RK[row] = self._ends(slice(row, row + 1))
 
-    def find(self, row: int, share: float) -> int:
-        """The token at a share of the row's mass, in [0, 1)."""
-        ends = self._ends_RK[row]
-        target = share * ends[-1]
-        block = min(int(ends.searchsorted(target, side="right")), len(ends) - 1)
-        start = ends[block - 1] if block else 0.0
-        inner = self._masses[row, block * BLOCK : (block + 1) * BLOCK].cumsum(dtype=np.float64)
+    def find(self, rows: Ids, shares: npt.NDArray[np.float64]) -> Ids:
+        """For each row the token at a share of its mass, in [0, 1)."""
+        ends = self._ends_RK[rows]
+        targets = shares * ends[:, -1]
+        places = np.arange(len(rows))
+        blocks = np.minimum((ends <= targets[:, None]).sum(axis=1), ends.shape[1] - 1)
+        starts = np.where(blocks > 0, ends[places, blocks - 1], 0)
+        inner = self._masses_RKW[rows, blocks].cumsum(axis=1, dtype=np.float64)
+        wholes = inner[:, -1:]
         # The block's sum was rounded otherwise than its running sum.
-        rest = (target - start) / (ends[block] - start) * inner[-1]
-        return block * BLOCK + min(int(inner.searchsorted(rest, side="right")), int(inner.searchsorted(inner[-1])))
+        rests = (targets - starts) / (ends[places, blocks] - starts) * wholes[:, 0]
+        inside = np.minimum((inner <= rests[:, None]).sum(axis=1), (inner < wholes).sum(axis=1))
+        found: Ids = blocks * self._masses_RKW.shape[2] + inside
+        return found
 
     def _ends(self, rows: slice) -> npt.NDArray[np.float64]:
-        sums = np.einsum("rkw->rk", self._blocks_RKW[rows])  # a third as long as sum takes
-        if self._tail.shape[1]:
-            sums = np.concatenate([sums, self._tail[rows].sum(axis=1, keepdims=True)], axis=1)
+        sums = np.einsum("rkw->rk", self._masses_RKW[rows])  # a third as long as sum takes
         ends: npt.NDArray[np.float64] = sums.cumsum(axis=1, dtype=np.float64)
         return ends
 
 
-def _rank(logits: Array, masses: Array, totals: _Totals, row: int, sampling: Sampling) -> _Ranking | None:
+def _rank(logits: Array, masses: Array, totals: _Totals, row: int, sampling: Sampling) -> _Ranking:
     """Remove what can be told before a draw, and say what is left to check when a token has been drawn."""
-    limit = sampling.top_p * totals.of(row)
+    ranking = _Ranking(0.0, math.inf)
+    if sampling.top_p < 1:
+        ranking = _Ranking(float(logits.max()), sampling.top_p * totals.of(row))
     if sampling.top_p < 1 and sampling.typical_p < 1:
-        _cut(masses, _boundary(masses, masses, limit))
+        masses *= _is_kept(logits, masses, ranking)
         totals.sum_again(row)
     if sampling.min_p > 0:
-        _cut(masses, sampling.min_p)  # the likeliest token's mass is 1
+        masses *= masses >= np.float32(sampling.min_p)  # the likeliest token's mass is 1
         totals.sum_again(row)
     if sampling.typical_p < 1:
-        keys = _typicality(logits, masses, totals.of(row))
-        return _Ranking(keys, sampling.typical_p * totals.of(row))
-    return _Ranking(masses, limit) if sampling.top_p < 1 else None
+        ranking = _Ranking(_expected(logits, masses, totals.of(row)), sampling.typical_p * totals.of(row))
+    return ranking
 
 
-def _cut(masses: Array, floor: float) -> None:
-    """Remove what is below the floor, in place."""
-    masses *= masses >= np.float32(floor)
-
-
-def _typicality(logits: Array, masses: Array, total: float) -> Array:
-    """How close each token's information is to the expected one, 0 at best.
-
-    Information falls with the logit, at one rate for all tokens, so that logits rank alike.
+def _expected(logits: Array, masses: Array, total: float) -> float:
+    """The logit of a token whose information is the expected one: information falls with the logit, at one rate.
 
     Source: Meister et al.: Locally Typical Sampling. TACL 2023.
     """
     if logits.min() < LOWEST:  # forbidden tokens: their mass is 0, and minus infinity times 0 is no number
         logits = np.maximum(logits, LOWEST)
-    keys: Array = logits - np.float32(float(masses @ logits) / total)
-    np.abs(keys, out=keys)
-    np.negative(keys, out=keys)
-    return keys
+    return float(masses @ logits) / total
 
 
-def _draw_row(masses: Array, totals: _Totals, place: int, ranking: _Ranking | None, random: random.Random) -> int:
-    if ranking is None:
-        return totals.find(place, random.random())
-    if ranking.keys is masses and ranking.limit <= 1:
-        return _pick(masses, np.flatnonzero(masses == 1), random)  # the likeliest token alone has the mass
+def _draw_again(logits: Array, totals: _Totals, row: int, ranking: _Ranking, random: random.Random) -> int:
+    """Draw until the mass ranked before a token is below the limit; the first token drawn was out."""
+    masses = totals.masses(row)
     for _ in range(TRIES):
-        token = totals.find(place, random.random())
-        if _mass_before(masses, ranking, token) < ranking.limit:
+        token = int(totals.find(np.array([row]), np.array([random.random()]))[0])
+        distances = np.abs(logits - np.float32(ranking.level))
+        if float(masses @ (distances < distances[token])) < ranking.limit:
             return token
-    kept = np.flatnonzero(ranking.keys >= _boundary(masses, ranking.keys, ranking.limit))
-    return _pick(masses, kept, random)
+    ids = np.flatnonzero(_is_kept(logits, masses, ranking))
+    ends = np.cumsum(masses[ids], dtype=np.float64)
+    place = min(int(ends.searchsorted(random.random() * ends[-1], side="right")), int(ends.searchsorted(ends[-1])))
+    return int(ids[place])
 
 
-def _pick(masses: Array, ids: Ids, random: random.Random) -> int:
-    """One of these tokens, by their masses."""
-    return int(ids[_find(masses[ids], random.random())])
-
-
-def _mass_before(masses: Array, ranking: _Ranking, token: int) -> float:
-    return float(masses @ (ranking.keys > ranking.keys[token]))  # faster than to pick out the masses
-
-
-def _boundary(masses: Array, keys: Array, limit: float) -> float:
-    """The lowest key among the first tokens whose mass reaches the limit."""
-    if keys is masses:  # to sort numbers takes a tenth of the time that it takes to sort places
-        ordered = ordered_keys = np.sort(masses)[::-1]
-    else:
-        order = np.argsort(-keys)
-        ordered, ordered_keys = masses[order], keys[order]
-    ends = np.cumsum(ordered, dtype=np.float64)
-    return float(ordered_keys[min(int(ends.searchsorted(limit)), len(ends) - 1)])
-
-
-def _find(masses: Array, share: float) -> int:
-    ends = np.cumsum(masses, dtype=np.float64)
-    return min(int(ends.searchsorted(share * ends[-1], side="right")), int(ends.searchsorted(ends[-1])))
+def _is_kept(logits: Array, masses: Array, ranking: _Ranking) -> npt.NDArray[np.bool_]:
+    """Whether a token is among the first whose mass reaches the limit; so are those that rank as the last of them."""
+    distances = np.abs(logits - np.float32(ranking.level))
+    order = np.argsort(distances)
+    ends = np.cumsum(masses[order], dtype=np.float64)
+    last = order[min(int(ends.searchsorted(ranking.limit)), len(ends) - 1)]
+    kept: npt.NDArray[np.bool_] = distances <= distances[last]
+    return kept

@@ -93,12 +93,15 @@ def schedule(
         look_up: What the prefix cache has of a waiting sequence.
     """
     step = _Step(list(running), available, limits)
+    reading = []
     for job in running:
-        if job.length - job.computed == 1:
-            step.advance(job)
-    for job in running:
-        if job.length - job.computed > 1:
-            step.advance(job)
+        left = job.length - job.computed
+        if left == 1:
+            step.advance(job, 1)
+        else:
+            reading.append((job, left))
+    for job, left in reading:
+        step.advance(job, left)
     for job in waiting:
         if not step.admit(job, look_up(job)):
             break
@@ -117,9 +120,9 @@ class _Step(Generic[J]):
         self._sequences = limits.sequences
         self._tokens = limits.tokens
 
-    def advance(self, job: J) -> None:
-        """Let a running job compute what fits, at the cost of those after it."""
-        tokens = min(job.length - job.computed, self._tokens)
+    def advance(self, job: J, left: int) -> None:
+        """Let a running job compute of what is left what fits, at the cost of those after it."""
+        tokens = min(left, self._tokens)
         if not tokens or (self.preempted and any(job is gone for gone in self.preempted)):
             return
         missing = job.missing_blocks(tokens)

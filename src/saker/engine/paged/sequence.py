@@ -14,6 +14,7 @@ class Sequence:
 
     __slots__ = (
         "_digests",
+        "_has_forked",
         "_pool",
         "_published",
         "_root",
@@ -49,6 +50,8 @@ class Sequence:
         """Of the full blocks, as far as they were needed."""
         self._published = 0
         self._root = root
+        self._has_forked = False
+        """Whether others may hold the block that it writes next; full blocks are shared without that."""
 
     @property
     def length(self) -> int:
@@ -110,6 +113,7 @@ class Sequence:
         for block in self.blocks[:used]:
             self._pool.hold(block)
         other.blocks = self.blocks[:used]
+        self._has_forked = other._has_forked = True
         other.computed = self.computed
         other._published = self._published
         other._digests = self._digests.copy()
@@ -120,8 +124,11 @@ class Sequence:
             self._pool.release(block)
         self.blocks = []
         self.computed = self._published = 0
+        self._has_forked = False
 
     def _writes_to_shared(self) -> bool:
+        if not self._has_forked:
+            return False
         place, offset = divmod(self.computed, BLOCK_TOKENS)
         return offset > 0 and self._pool.holders(self.blocks[place]) > 1
 
