@@ -5,6 +5,7 @@ Shapes: R rows, V vocabulary, C candidates: the k likeliest and a few more, in o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,17 +33,17 @@ def draw_few(logits: Array, samplings: Sequence[Sampling], shares: Doubles) -> l
     """
     counts = np.array([sampling.top_k for sampling in samplings])
     ids, found = candidates(logits, int(counts.max()))
-    ordered = np.sort(found, axis=1)
-    rows = np.arange(len(ids))
-    lowest = ordered[rows, np.maximum(ordered.shape[1] - counts, 0)]
-    factors = np.array([[1 / sampling.temperature] for sampling in samplings], np.float32)
-    masses = np.exp((found - ordered[:, -1:]) * factors)
-    masses *= found >= lowest[:, None]
+    order = np.argsort(-found, axis=1, kind="stable")
+    rows = np.arange(len(found))
+    found = found[rows[:, None], order]  # take_along_axis takes five times as long
+    factors = np.array([1 / sampling.temperature for sampling in samplings], np.float32)
+    masses = np.exp((found - found[:, :1]) * factors[:, None])
+    masses *= found >= found[rows, np.minimum(counts, found.shape[1]) - 1, None]
     _filter(masses, found, samplings)
     ends = masses.cumsum(axis=1, dtype=np.float64)
     whole = ends[:, -1:]
     places = np.minimum((ends <= whole * shares[:, None]).sum(axis=1), (ends < whole).sum(axis=1))
-    drawn: list[int] = ids[rows, places].tolist()
+    drawn: list[int] = ids[rows, order[rows, places]].tolist()
     return drawn
 
 
@@ -68,10 +69,15 @@ def candidates(logits: Array, k: int) -> tuple[Ids, Array]:
 
 
 def _filter(masses: Array, found: Array, samplings: Sequence[Sampling]) -> None:
-    """Remove what `top_p`, `min_p` and `typical_p` forbid, in this order, where a row asks for one."""
+    """Remove what `top_p`, `min_p` and `typical_p` forbid, in this order, where a row asks for one.
+
+    Args:
+        masses: Shape [R, C], the largest first.
+        found: Their logits.
+    """
     top = [sampling.top_p for sampling in samplings]
     if min(top) < 1:
-        _keep_first(masses, masses, top)
+        masses *= _is_first(masses, top)
     least = [sampling.min_p for sampling in samplings]
     if max(least) > 0:
         masses *= masses >= np.array(least, np.float32)[:, None]  # the likeliest token's mass is 1
@@ -79,15 +85,14 @@ def _filter(masses: Array, found: Array, samplings: Sequence[Sampling]) -> None:
     if min(typical) < 1:
         known = np.where(masses > 0, found, 0)
         levels = (masses * known).sum(axis=1) / masses.sum(axis=1)
-        _keep_first(masses, -np.abs(known - levels[:, None]), typical)
+        order = np.argsort(np.abs(known - levels[:, None]), axis=1, kind="stable")
+        rows = np.arange(len(order))[:, None]
+        masses[rows, order] *= _is_first(masses[rows, order], typical)
 
 
-def _keep_first(masses: Array, keys: Array, shares: Sequence[float]) -> None:
-    """Keep, in order of falling keys, the tokens until their mass reaches a share of the row's."""
-    order = np.argsort(-keys, axis=1, kind="stable")
-    rows = np.arange(len(order))[:, None]
-    ordered = masses[rows, order]  # take_along_axis takes five times as long
-    ends = ordered.cumsum(axis=1, dtype=np.float64)
-    wanted = np.array(shares)[:, None]
-    limits = np.where(wanted < 1, wanted * ends[:, -1:], np.inf)
-    masses[rows, order] = ordered * (ends - ordered < limits)
+def _is_first(masses: Array, shares: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """Whether the mass before a token is below a share of its row's."""
+    ends = masses.cumsum(axis=1, dtype=np.float64)
+    limits = [share * whole if share < 1 else math.inf for share, whole in zip(shares, ends[:, -1], strict=True)]
+    kept: npt.NDArray[np.bool_] = ends - masses < np.array(limits)[:, None]
+    return kept

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from saker.engine.messages import Sampling
 from saker.engine.paged.few import LOWEST, draw_few
 from saker.engine.paged.logits import Change, Form
-from saker.engine.paged.passes import Passes
+from saker.engine.paged.passes import Passes, mass_nearer
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -235,8 +235,8 @@ def _draw_again(logits: Array, totals: _Totals, row: int, ranking: _Ranking, ran
     masses = totals.masses(row)
     for _ in range(TRIES):
         token = int(totals.find(np.array([row]), np.array([random.random()]))[0])
-        distances = np.abs(logits - np.float32(ranking.level))
-        if float(masses @ (distances < distances[token])) < ranking.limit:
+        level = np.float32(ranking.level)
+        if mass_nearer(logits, masses, level, np.abs(logits[token] - level)) < ranking.limit:
             return token
     ids = np.flatnonzero(_is_kept(logits, masses, ranking))
     ends = np.cumsum(masses[ids], dtype=np.float64)

@@ -8,11 +8,11 @@ import pytest
 passes = pytest.importorskip("saker.engine.paged.passes")
 
 
-@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("rows", [1, 5, 20])
 @pytest.mark.parametrize("size", [3, 300, 50257])
 def test_exponentials_are_those_of_numpy_relative_to_the_largest(size: int, rows: int) -> None:
     logits = (np.random.default_rng(2).standard_normal((rows, size)) * 6).astype(np.float32)
-    factors = np.array([1, 0.5, 2, 10, 0.01][:rows], np.float32)
+    factors = np.resize([1, 0.5, 2, 10, 0.01], rows).astype(np.float32)
     expected = np.exp((logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) * factors[:, None])
 
     assert expected == pytest.approx(passes.Passes(size).exponentials(logits, factors), rel=1e-4, abs=1e-30)
@@ -26,17 +26,17 @@ def test_forbidden_tokens_have_no_mass() -> None:
 
 def test_rows_may_come_and_go() -> None:
     model = passes.Passes(4)
-    for rows in (1, 7, 2):
+    for rows in (1, 17, 2, 40):
         assert (rows, 4) == model.exponentials(np.zeros((rows, 4), np.float32), np.ones(rows, np.float32)).shape
 
 
-@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("rows", [1, 5, 20])
 @pytest.mark.parametrize("size", [3, 300, 50257])
 def test_the_mass_nearer_to_a_level_than_a_token_is_without_the_token(size: int, rows: int) -> None:
     numbers = np.random.default_rng(4)
     logits = numbers.standard_normal((rows, size)).astype(np.float32)
     masses = numbers.random((rows, size), np.float32)
-    levels = np.array([0.3, -1, 2, 0, 5][:rows], np.float32)
+    levels = np.resize([0.3, -1, 2, 0, 5], rows).astype(np.float32)
     distances = np.abs(logits[:, 1] - levels)
     expected = [
         masses[row][np.abs(logits[row] - levels[row]) < distances[row]].sum(dtype=np.float64) for row in range(rows)
