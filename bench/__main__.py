@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from bench import docs, engine, gateway, paged, perplexity, start, watermark
+from bench import docs, engine, gateway, paged, perplexity, speculation, start, watermark
 from bench.paged import peers
 from bench.paths import CACHE, ROOT
 from bench.processes import foreign_load
@@ -19,7 +19,7 @@ BUSY = 0.1
 """Processors that others may keep busy before we warn."""
 PAGE = ROOT / "docs" / "performance.md"
 PARTS = {"gateway": gateway.measure, "start": start.measure, "engine": engine.measure, "perplexity": perplexity.measure}
-PARTS["watermark"] = watermark.measure
+PARTS |= {"watermark": watermark.measure, "speculation": speculation.measure}
 PAGED = "paged"
 """The part that is one part to each model."""
 

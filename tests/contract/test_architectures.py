@@ -11,17 +11,20 @@ import pytest
 
 from saker.engine.base import EngineOptions
 from saker.engine.messages import GenerateRequest
+from saker.models.architectures import COMPARED_TRANSFORMERS
 from support.environment import ROOT, torch_python
 from support.workers import WorkerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.torch]
 
 ARCHITECTURES = {
+    "gemma": "the exporter to OpenVINO refuses it beside this transformers",
     "bloom": "positions by attention bias, older names in its configuration",
     "mistral": "a sliding window shorter than the answer",
     "mamba": "a state in place of keys and values",
     "t5": "an encoder, and relative positions",
 }
+assert set(ARCHITECTURES) == COMPARED_TRANSFORMERS
 PROMPT = (1, 403, 407, 261, 378)
 NEW_TOKENS = 40
 

@@ -10,15 +10,13 @@ import pytest
 
 from saker.engine.base import EngineOptions
 from saker.engine.messages import GenerateRequest, Sampling
+from saker.models.architectures import COMPARED_OPENVINO
 from support.environment import ROOT, torch_python
 from support.workers import WorkerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.torch]
 
-ARCHITECTURES = (
-    *("llama", "mistral", "qwen2", "qwen3", "phi", "phi3", "falcon", "gpt_neox", "bloom", "gpt2", "gpt_bigcode"),
-    *("opt", "codegen", "gptj", "granite", "cohere", "stablelm", "starcoder2"),
-)
+ARCHITECTURES = sorted(COMPARED_OPENVINO)
 LONG = "llama_long"
 """Prompts of 4,000 and 16,000 tokens."""
 PENALTY = 1.3

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support.environment import data, torch_python
 from support.hub_server import FakeHub, Repository, serve_hub
 from support.live import LivePlatform, deploy, wait_until
+from support.openai_http import send
 
 pytestmark = pytest.mark.real
 
@@ -90,17 +92,78 @@ def test_a_hub_id_that_does_not_exist_is_named(live: LivePlatform) -> None:
     assert "nobody/nothing" in wait_until(client, "absent", "Failed")["FailureReason"]
 
 
-def test_our_own_engine_serves_where_it_is_asked_for(live: LivePlatform) -> None:
-    """With what the others refuse: a watermark, and the likeliest tokens at each place."""
-    client = deploy_id(live, "paged", "embedded", SAKER_ENGINE="paged")
-    wait_until(client, "paged", "InService")
-    runtime = live.client("sagemaker-runtime")
-    marked = json.dumps({"inputs": "Once upon a time", "parameters": {"watermark": True, "max_new_tokens": 8}})
+@pytest.fixture(scope="module")
+def own(live: LivePlatform) -> str:
+    """An endpoint that named no engine; it gets our own."""
+    client = deploy_id(live, "own", "embedded")
+    wait_until(client, "own", "InService")
+    return "own"
 
-    text = json.loads(runtime.invoke_endpoint(EndpointName="paged", Body=marked)["Body"].read())[0]["generated_text"]
 
-    assert answer(live, "paged").startswith(", there was a little girl named Lily.")
-    assert text
+def ask(live: LivePlatform, endpoint: str, **parameters: Any) -> Any:
+    """The answer of TGI's JSON, with its details."""
+    body = {"inputs": "Once upon a time", "parameters": {"max_new_tokens": 8, "details": True} | parameters}
+    response = live.client("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=json.dumps(body))
+    return json.loads(response["Body"].read())[0]
+
+
+def test_our_own_engine_serves_where_none_is_asked_for(live: LivePlatform, own: str) -> None:
+    assert answer(live, own).startswith(", there was a little girl named Lily.")
+    assert ask(live, own, typical_p=0.9, watermark=True, do_sample=True)["generated_text"]
+
+
+def test_a_form_is_kept_in_both_dialects(live: LivePlatform, own: str) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    closed = schema | {"additionalProperties": False}
+    asked = {"type": "json_schema", "json_schema": {"name": "age", "schema": closed}}
+
+    for grammar in ({"type": "json", "value": closed}, {"type": "json_schema", "value": {"schema": closed}}):
+        text = ask(live, own, grammar=grammar, max_new_tokens=60)["generated_text"]
+        assert isinstance(json.loads(text)["age"], int)
+    assert ask(live, own, grammar={"type": "regex", "value": "(yes|no)"})["generated_text"] in ("yes", "no")
+    chat = {"model": own, "messages": [{"role": "user", "content": "Age?"}], "max_tokens": 60, "response_format": asked}
+    status, said = send(live, "/v1/chat/completions", chat)
+    assert 200 == status
+    assert isinstance(json.loads(said["choices"][0]["message"]["content"])["age"], int)
+
+
+def test_the_best_of_several_answers_comes_first_with_the_others_behind(live: LivePlatform, own: str) -> None:
+    best = ask(live, own, best_of=3, do_sample=True, seed=4)
+    others = best["details"]["best_of_sequences"]
+
+    def mean(details: Any) -> float:
+        return float(sum(token["logprob"] for token in details["tokens"]) / len(details["tokens"]))
+
+    assert 2 == len(others)
+    assert mean(best["details"]) >= mean(others[0]) >= mean(others[1])
+    assert best["generated_text"] == ask(live, own, best_of=3, do_sample=True, seed=4, details=False)["generated_text"]
+
+
+def test_prompts_and_likeliest_tokens_are_told(live: LivePlatform, own: str) -> None:
+    details = ask(live, own, decoder_input_details=True, top_n_tokens=3)["details"]
+
+    assert [None] == [token["logprob"] for token in details["prefill"][:1]]
+    assert all(token["logprob"] <= 0 for token in details["prefill"][1:])
+    assert [3] * 8 == [len(likely) for likely in details["top_tokens"]]
+    assert [likely[0]["id"] for likely in details["top_tokens"]] == [token["id"] for token in details["tokens"]]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"best_of": 2}, "do_sample"),
+        ({"grammar": {"type": "json", "value": 3}}, "grammar"),
+        ({"grammar": {"type": "regex", "value": "("}}, "grammar"),
+        ({"grammar": {"type": "yaml", "value": "a"}}, "yaml"),
+        ({"adapter_id": "mine"}, "LORA_ADAPTERS"),
+        ({"top_n_tokens": 30}, "between 0 and 20"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(
+    live: LivePlatform, own: str, parameters: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ClientError, match=words):
+        ask(live, own, **parameters)
 
 
 @pytest.mark.torch

@@ -30,6 +30,7 @@ _SHAPE: dict[str, Any] = {
 }
 _SHAPES: dict[str, dict[str, Any]] = {
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
+    "gemma": _SHAPE | {"num_key_value_heads": 2, "head_dim": 8},
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
     "gpt_neox": _SHAPE,
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},

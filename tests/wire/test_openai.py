@@ -5,29 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
 
 from support.live import LivePlatform
-
-
-def send(live: LivePlatform, path: str, body: Any = None, *, key: str | None = None) -> tuple[int, Any]:
-    """Status and body: JSON, or for a stream the list of its events."""
-    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"authorization": f"Bearer {live.root.bearer_key if key is None else key}"}
-    request = urllib.request.Request(live.url + path, data, headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content = answer.read()
-            if answer.headers["content-type"] == "text/event-stream":
-                return answer.status, [line.removeprefix(b"data: ") for line in content.split(b"\n\n") if line]
-            return answer.status, json.loads(content)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
+from support.openai_http import send
 
 
 def chat(*contents: str) -> list[dict[str, str]]:
@@ -130,6 +113,8 @@ def test_embeddings_come_as_numbers_or_base64(live: LivePlatform, endpoint: str)
         ({"model": "parrot", "messages": [{"role": "robot", "content": "x"}]}, 400, "Invalid enum value 'robot'"),
         ({"model": "parrot", "messages": chat("x"), "temprature": 1}, 400, "Did you mean 'temperature'?"),
         ({"model": "parrot", "messages": chat("x"), "tools": [{"type": "function"}]}, 400, "'tools'"),
+        ({"model": "parrot", "messages": chat("x"), "response_format": {"type": "xml"}}, 400, "json_schema"),
+        ({"model": "parrot", "messages": chat("x"), "response_format": {"type": "json_object"}}, 400, "'paged'"),
         ({"model": "parrot", "messages": chat("x"), "n": 0.5}, 400, "Expected `int | null`"),
         ({"model": "parrot", "messages": chat("x"), "top_p": 2}, 400, "at most 1"),
         ({"model": "parot", "messages": chat("x")}, 404, "Did you mean 'parrot'?"),

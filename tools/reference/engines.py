@@ -99,10 +99,26 @@ def _architectures() -> list[str]:
         "",
         "By the `model_type` in a model's `config.json`.",
         "",
-        f"* Both engines: {words(sorted(both))}.",
+        "On these, the tests compare tokens in 32 bits with plain transformers', on models with random weights:",
+        "",
+        *table(("architecture", "engine that `auto` takes", "engines compared"), _compared_rows()),
+        "",
+        "All that can be loaded:",
+        "",
+        f"* `paged`, `genai` and `transformers`: {words(sorted(both))}.",
         f"* `transformers` alone: {words(sorted(alone))}.",
-        f"* Only with `SAKER_TRUST_REMOTE_CODE=1`: {words(sorted(with_code))}.",
+        *([f"* Only with `SAKER_TRUST_REMOTE_CODE=1`: {words(sorted(with_code))}."] if with_code else []),
     ]
+
+
+def _compared_rows() -> list[tuple[str, str, str]]:
+    rows = []
+    for name in sorted(architectures.COMPARED_OPENVINO | architectures.COMPARED_TRANSFORMERS):
+        compared = ["`paged`", "`genai`"] if name in architectures.COMPARED_OPENVINO else []
+        compared += ["`transformers`"] if name in architectures.COMPARED_TRANSFORMERS else []
+        first = "paged" if name in architectures.OPENVINO else "transformers"
+        rows.append((f"`{name}`", f"`{first}`", ", ".join(compared)))
+    return rows
 
 
 def _native(model_types: Iterable[str]) -> frozenset[str]:

@@ -8,15 +8,24 @@ Source: https://huggingface.co/docs/text-generation-inference/reference/api_refe
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from saker.core.errors import InvalidInput, SakerError, Unsupported
+from saker.core.errors import InvalidInput, SakerError
 from saker.doors.bodies import read_json
-from saker.engine.messages import Chunk, Finish, GenerateRequest, Sampling, Token
+from saker.engine.base import MOST_TOP_LOGPROBS
+from saker.engine.messages import Chunk, Finish, GenerateRequest, Grammar, Sampling, Token
 
 DEFAULT_MAX_NEW_TOKENS = 100
+
+
+class GrammarParameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The form that an answer must have."""
+
+    type: Literal["json", "json_schema", "regex"]
+    value: Any
+    """A JSON schema (with `json_schema` inside of {"name", "schema"}), or a regular expression."""
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +37,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     details: bool = False
     do_sample: bool = False
     frequency_penalty: float | None = None
-    grammar: dict[str, Any] | None = None
+    grammar: GrammarParameter | None = None
     max_new_tokens: int | None = None
     repetition_penalty: float | None = None
     return_full_text: bool | None = None
@@ -51,22 +60,13 @@ class TgiRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: bool = False
 
 
-_UNSERVED = ("adapter_id", "decoder_input_details", "grammar", "top_n_tokens")
-
-
 def read(body: bytes) -> TgiRequest:
     """The request in a body.
 
     Raises:
         InvalidInput: It does not fit; names the nearest right field for a wrong one.
-        Unsupported: It asks for what is not served.
     """
     request = read_json(body, TgiRequest)
-    for name in _UNSERVED:
-        if getattr(request.parameters, name):
-            raise Unsupported(f"Parameter {name!r} is not served here.", fix="Leave it out.")
-    if request.parameters.best_of not in (None, 1):
-        raise Unsupported("Parameter 'best_of' is not served here.", fix="Leave it out.")
     if not request.inputs:
         raise InvalidInput("`inputs` cannot be empty.")
     return request
@@ -75,16 +75,45 @@ def read(body: bytes) -> TgiRequest:
 def to_generate(request: TgiRequest, *, stream: bool) -> GenerateRequest:
     """The same request as engines take it."""
     given = request.parameters
+    best_of = 1 if given.best_of is None else given.best_of
+    if given.decoder_input_details and stream:
+        raise InvalidInput("`decoder_input_details` is true, which streams do not have.", fix="Ask for a whole answer.")
+    if not 0 <= (given.top_n_tokens or 0) <= MOST_TOP_LOGPROBS:
+        raise InvalidInput(f"`top_n_tokens` is {given.top_n_tokens}; it must be between 0 and {MOST_TOP_LOGPROBS}.")
+    sampling = _sampling(given)
+    if best_of > 1 and sampling.temperature <= 0:
+        raise InvalidInput("`best_of` is above 1 without sampling.", fix="Set `do_sample` to true.")
     return GenerateRequest(
         prompt=request.inputs,
         max_new_tokens=DEFAULT_MAX_NEW_TOKENS if given.max_new_tokens is None else given.max_new_tokens,
-        sampling=_sampling(given),
+        sampling=sampling,
         stop=given.stop,
+        n=best_of if given.details else 1,
+        best_of=best_of,
         logprobs=stream or given.details,
+        top_logprobs=(given.top_n_tokens or 0) if stream or given.details else 0,
+        prompt_logprobs=given.decoder_input_details and given.details,
         truncate=given.truncate,
         watermark=given.watermark,
+        grammar=_grammar(given.grammar),
+        adapter=given.adapter_id or "",
         stream=stream,
     )
+
+
+def _grammar(given: GrammarParameter | None) -> Grammar | None:
+    if given is None:
+        return None
+    if given.type == "regex":
+        if not isinstance(given.value, str):
+            raise InvalidInput("`grammar` of the type 'regex' needs a text as its value.")
+        return Grammar("regex", given.value)
+    schema = given.value
+    if given.type == "json_schema":
+        schema = schema.get("schema") if isinstance(schema, dict) else None
+    if isinstance(schema, str):  # as TGI's clients send it, too
+        return Grammar("json_schema", schema)
+    return Grammar("json_schema", _encode(schema).decode())
 
 
 def _sampling(given: Parameters) -> Sampling:
@@ -127,14 +156,36 @@ class TokenEntry(msgspec.Struct, frozen=True):
     special: bool = False
 
 
-class Details(msgspec.Struct, frozen=True):
+class PrefillEntry(msgspec.Struct, frozen=True):
+    """One token of the prompt on the wire."""
+
+    id: int
+    text: str
+    logprob: float | None
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `details` asks for."""
 
     finish_reason: str
     generated_tokens: int
     seed: int | None
-    prefill: list[TokenEntry]
+    prefill: list[PrefillEntry]
     tokens: list[TokenEntry]
+    top_tokens: list[list[TokenEntry]] | None = None
+    best_of_sequences: list[BestOfSequence] | None = None
+
+
+class BestOfSequence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the answers that were not the best."""
+
+    generated_text: str
+    finish_reason: str
+    generated_tokens: int
+    seed: int | None
+    prefill: list[PrefillEntry]
+    tokens: list[TokenEntry]
+    top_tokens: list[list[TokenEntry]] | None = None
 
 
 class StreamDetails(msgspec.Struct, frozen=True):
@@ -153,6 +204,7 @@ class StreamEvent(msgspec.Struct, frozen=True):
     token: TokenEntry
     generated_text: str | None = None
     details: StreamDetails | None = None
+    top_tokens: list[TokenEntry] | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -160,13 +212,30 @@ _encode = msgspec.json.Encoder().encode
 
 def respond(request: TgiRequest, chunks: Sequence[Chunk]) -> bytes:
     """The body of a whole answer: a list of one, as SageMaker's TGI containers answer."""
-    text = "".join(chunk.text for chunk in chunks)
-    answer: dict[str, Any] = {"generated_text": _full(request, text)}
-    finish = chunks[-1].finish
-    if request.parameters.details and finish is not None:
-        tokens = [_entry(token) for chunk in chunks for token in chunk.tokens]
-        answer["details"] = Details(finish.reason, finish.generated_tokens, finish.seed, [], tokens)
+    answers = [[chunk for chunk in chunks if chunk.index == index] for index in sorted({c.index for c in chunks})]
+    best, *others = [_sequence(request, answer) for answer in answers]
+    answer: dict[str, Any] = {"generated_text": best.generated_text}
+    if request.parameters.details:
+        shared = msgspec.structs.asdict(best)
+        del shared["generated_text"]
+        answer["details"] = Details(**shared, best_of_sequences=others or None)
     return _encode([answer])
+
+
+def _sequence(request: TgiRequest, chunks: Sequence[Chunk]) -> BestOfSequence:
+    """One answer, from its chunks."""
+    finish = chunks[-1].finish
+    assert finish is not None, "a whole answer ends"
+    tokens = [token for chunk in chunks for token in chunk.tokens]
+    return BestOfSequence(
+        generated_text=_full(request, "".join(chunk.text for chunk in chunks)),
+        finish_reason=finish.reason,
+        generated_tokens=finish.generated_tokens,
+        seed=finish.seed,
+        prefill=[PrefillEntry(token.id, token.text, token.logprob) for chunk in chunks for token in chunk.prompt],
+        tokens=[_entry(token) for token in tokens],
+        top_tokens=[_top(token) for token in tokens] if request.parameters.top_n_tokens else None,
+    )
 
 
 async def events(request: TgiRequest, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
@@ -178,12 +247,12 @@ async def events(request: TgiRequest, chunks: AsyncIterator[Chunk]) -> AsyncIter
         tokens = _entries(chunk)
         for position, token in enumerate(tokens):
             index += 1
-            is_last = chunk.finish is not None and position == len(tokens) - 1
-            if is_last:
+            tops = _tops_at(request, chunk, position)
+            if chunk.finish is not None and position == len(tokens) - 1:
                 full = _full(request, "".join(text))
-                event = StreamEvent(index, token, full, _stream_details(chunk.finish))
+                event = StreamEvent(index, token, full, _stream_details(chunk.finish), tops)
             else:
-                event = StreamEvent(index, token)
+                event = StreamEvent(index, token, top_tokens=tops)
             yield sse(_encode(event))
 
 
@@ -213,6 +282,16 @@ def _entries(chunk: Chunk) -> list[TokenEntry]:
 
 def _entry(token: Token) -> TokenEntry:
     return TokenEntry(token.id, token.text, token.logprob, special=not token.text)
+
+
+def _top(token: Token) -> list[TokenEntry]:
+    return [_entry(likely) for likely in token.top]
+
+
+def _tops_at(request: TgiRequest, chunk: Chunk, position: int) -> list[TokenEntry] | msgspec.UnsetType:
+    if not request.parameters.top_n_tokens or position >= len(chunk.tokens):
+        return msgspec.UNSET
+    return _top(chunk.tokens[position])
 
 
 def _full(request: TgiRequest, text: str) -> str:

@@ -48,6 +48,13 @@ ENCODER_DECODER = _words(
     "pegasus_x plbart prophetnet switch_transformers t5 t5gemma umt5"
 )
 
+# Those whose tokens the tests compare with plain transformers', in 32 bits, on the engines that run them.
+COMPARED_OPENVINO = _words(
+    "bloom codegen cohere falcon gpt2 gpt_bigcode gpt_neox gptj granite llama mistral opt phi phi3 qwen2 qwen3 "
+    "stablelm starcoder2"
+)
+COMPARED_TRANSFORMERS = _words("bloom gemma mamba mistral t5")
+
 KNOWN = OPENVINO | RECURRENT | TRANSFORMERS | ENCODER_DECODER
 
 GENERATIVE_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ModelWithLMHead")

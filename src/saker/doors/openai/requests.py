@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from saker.core.errors import InvalidInput, Unsupported
-from saker.engine.messages import GenerateRequest, Message, Sampling
+from saker.engine.messages import GenerateRequest, Grammar, Message, Sampling
 
 
 class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,8 +106,7 @@ def chat_to_generate(request: ChatRequest) -> GenerateRequest:
         InvalidInput: A value outside its range.
         Unsupported: It asks for what is not served.
     """
-    is_text = (request.response_format or {}).get("type", "text") == "text"
-    _refuse(tools=bool(request.tools), response_format=not is_text)
+    _refuse(tools=bool(request.tools))
     if request.top_logprobs and not request.logprobs:
         raise InvalidInput("'top_logprobs' needs 'logprobs' to be true.")
     if not request.messages:
@@ -122,6 +121,7 @@ def chat_to_generate(request: ChatRequest) -> GenerateRequest:
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs or 0,
         logit_bias=_logit_bias(request),
+        grammar=_grammar(request.response_format),
         stream=bool(request.stream),
     )
 
@@ -133,13 +133,15 @@ def completion_to_generate(request: CompletionRequest) -> list[GenerateRequest]:
         InvalidInput: A value outside its range.
         Unsupported: It asks for what is not served.
     """
-    best_of = request.best_of not in (None, 1, request.n)
-    _refuse(suffix=bool(request.suffix), best_of=best_of, logprobs=(request.logprobs or 0) > 1)
+    _refuse(suffix=bool(request.suffix), logprobs=(request.logprobs or 0) > 1)
+    n = request.n or 1
+    best_of = n if request.best_of is None else request.best_of
     common = GenerateRequest(
         max_new_tokens=request.max_tokens,
         sampling=_sampling(request),
         stop=_stop(request),
-        n=request.n or 1,
+        n=n,
+        best_of=best_of if best_of != n else 1,  # all of them, and then there is nothing to choose
         logprobs=request.logprobs is not None,
         logit_bias=_logit_bias(request),
         stream=bool(request.stream),
@@ -151,6 +153,24 @@ def completion_to_generate(request: CompletionRequest) -> list[GenerateRequest]:
         msgspec.structs.replace(common, **{"prompt" if isinstance(prompt, str) else "tokens": prompt})
         for prompt in prompts
     ]
+
+
+def _grammar(form: dict[str, Any] | None) -> Grammar | None:
+    """The form that `response_format` asks for.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs
+    """
+    match form or {"type": "text"}:
+        case {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return Grammar("json_schema", '{"type": "object"}')
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            return Grammar("json_schema", msgspec.json.encode(schema).decode())
+    raise InvalidInput(
+        "'response_format' is none that is served.",
+        fix='Send {"type": "text"}, {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.',
+    )
 
 
 def _prompts(prompt: str | tuple[str | int | tuple[int, ...], ...]) -> list[str | tuple[int, ...]]:

@@ -6,6 +6,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from saker.engine.memory import BLOCK_TOKENS
 from saker.engine.paged.blocks import BlockPool
 from saker.engine.paged.schedule import Limits, schedule
 from saker.engine.paged.sequence import Sequence
@@ -21,6 +22,8 @@ class Step(Generic[S]):
     """Who computes how many tokens."""
     copies: list[tuple[int, int]] = field(default_factory=list)
     """Blocks to copy, from and to, before that."""
+    is_repeated: bool = False
+    """Whether it is the step before it again, for the token after each."""
 
 
 class Batch(Generic[S]):
@@ -33,6 +36,9 @@ class Batch(Generic[S]):
         """How often a sequence was sent away to compute its blocks again."""
         self._pool = pool
         self._limits = limits
+        self._last: Step[S] | None = None
+        self._repeats = 0
+        """How often the last step can be repeated before one of its rows needs a new block."""
 
     def add(self, sequence: S) -> None:
         """Let a sequence wait for its turn."""
@@ -40,6 +46,7 @@ class Batch(Generic[S]):
 
     def remove(self, sequence: S) -> None:
         """Take a sequence out, wherever it is, and free its blocks. Nothing happens if it is not here."""
+        self._repeats = 0
         for line in (self.running, self.waiting):
             if sequence in line:
                 line.remove(sequence)
@@ -50,6 +57,7 @@ class Batch(Generic[S]):
         if len(self.running) >= self._limits.sequences:
             self.add(child)
             return False
+        self._repeats = 0
         parent.fork(child)
         insort(self.running, child, key=_rank)
         return True
@@ -60,6 +68,19 @@ class Batch(Generic[S]):
         Raises:
             MemoryError: A sequence is longer than the whole pool.
         """
+        # Most steps are like the one before them, and deciding that anew takes longer than all else in Python.
+        if self._repeats and self._last is not None and not self.waiting:
+            self._repeats -= 1
+            self._last.is_repeated = True
+            return self._last
+        step = self._last = self._decide()
+        self._repeats = 0
+        is_plain = all(tokens == 1 == sequence.length - sequence.computed for sequence, tokens in step.rows)
+        if is_plain and not step.copies and len(step.rows) == len(self.running):
+            self._repeats = min(-(sequence.computed + 1) % BLOCK_TOKENS for sequence, _ in step.rows)
+        return step
+
+    def _decide(self) -> Step[S]:
         while True:
             plan = schedule(self.running, self.waiting, self._pool.available, self._limits, Sequence.cached)
             for sequence in plan.preempted:
@@ -85,6 +106,7 @@ class Batch(Generic[S]):
         """Let a sequence of the next step compute so many tokens in all; False where the blocks do not suffice."""
         if sequence.missing_blocks(tokens) > self._pool.available:
             return False
+        self._repeats = 0
         sequence.grow(sequence.computed + tokens)
         return True
 

@@ -89,7 +89,7 @@ class Generation(Sequence):
         """How many tokens there are at most."""
         self.lookup = Lookup(self.tokens, speculation) if speculation else None
         self.prompt_logprobs: list[float] | None = [] if request.prompt_logprobs and not answer.index else None
-        """From the prompt's second token on, as far as it is computed; None where nobody asked."""
+        """From the prompt's second token on, as far as it is computed; None where nobody asks any more."""
         self.reads_cache = self.prompt_logprobs is None  # what is not computed has no log probability
         self._is_forced = False
         """Whether the last guess was none, because its tokens had to come."""

@@ -82,6 +82,27 @@ class Loop:
         for source, target in step.copies:
             self._runner.copy_block(source, target)
         guesses = self._guess(step)
+        if step.is_repeated and not guesses:
+            logits, draws = self._repeat(step)
+        else:
+            logits, draws = self._compute(step, guesses)
+        if draws:
+            self._fork(draws)
+            self._draw(logits, draws)
+            produced += self._report(draws)
+        return produced
+
+    def _repeat(self, step: Step[Generation]) -> tuple[Logits, list[Draw]]:
+        """Compute the next token of each row of the last step."""
+        logits = self._runner.repeat([generation.tokens[-1] for generation, _ in step.rows])
+        draws = []
+        for place, (generation, _) in enumerate(step.rows):
+            generation.advance(1)
+            draws.append(Draw(generation, place, []))
+        return logits, draws
+
+    def _compute(self, step: Step[Generation], guesses: dict[int, list[int]]) -> tuple[Logits, list[Draw]]:
+        """Compute what a step holds; returns where tokens are drawn."""
         rows = [_row(generation, count, guesses.get(id(generation), [])) for generation, count in step.rows]
         logits = self._runner.run(rows)
         draws: list[Draw] = []
@@ -90,16 +111,12 @@ class Loop:
             end += row.wanted
             guess = guesses.get(id(generation), [])
             if generation.prompt_logprobs is not None:
-                self._note_prompt(generation, count, logits[end - row.wanted : end])
+                self._note_prompt(generation, generation.prompt_logprobs, count, logits[end - row.wanted : end])
             if not guess:
                 generation.advance(count)
             if guess or generation.computed == generation.length:
                 draws.append(Draw(generation, end - 1 - len(guess), guess))
-        if draws:
-            self._fork(draws)
-            self._draw(logits, draws)
-            produced += self._report(draws)
-        return produced
+        return logits, draws
 
     def _guess(self, step: Step[Generation]) -> dict[int, list[int]]:
         """What may come next, by the identity of the answer, where there is time and room for more tokens."""
@@ -114,17 +131,16 @@ class Loop:
                 room -= len(guess)
         return found
 
-    def _note_prompt(self, generation: Generation, count: int, logits: Logits) -> None:
+    def _note_prompt(self, generation: Generation, known: list[float], count: int, logits: Logits) -> None:
         """Take the log probabilities of the prompt's tokens from the rows of this step."""
-        known = generation.prompt_logprobs
         missing = generation.missing_logprobs(count)
-        if not missing or known is None:
-            return
-        following = generation.tokens[len(known) + 1 : len(known) + 1 + missing]
-        known += self._logprobs.of_tokens(logits[:missing], following)
-        if len(known) == generation.prompt_length - 1:
+        if missing:
+            following = generation.tokens[len(known) + 1 : len(known) + 1 + missing]
+            known += self._logprobs.of_tokens(logits[:missing], following)
+        if generation.computed + count >= generation.prompt_length:
             prompt = generation.tokens[: generation.prompt_length]
             self._prompts[generation.answer.id] = self._logprobs.prompt(prompt, known)
+            generation.prompt_logprobs = None
 
     def _fork(self, draws: list[Draw]) -> None:
         """Let the further answers to a prompt that was computed just now draw from the same logits."""

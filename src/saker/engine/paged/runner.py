@@ -68,6 +68,19 @@ class Runner:
         self._fill(rows)
         if self._adapters is not None:
             self._adapters.fill([row.adapter for row in rows], [len(row.tokens) for row in rows])
+        return self._infer()
+
+    def repeat(self, tokens: list[int]) -> npt.NDArray[np.float32]:
+        """Run the rows of the last run again, each with the one token that follows in place of its one token."""
+        count = len(tokens)
+        self._buffers["input_ids"][:count] = tokens
+        self._buffers["past_lens"][:count] += 1
+        if "position_ids" in self._buffers:
+            self._buffers["position_ids"][:count] += 1
+        self._longest += 1
+        return self._infer()
+
+    def _infer(self) -> npt.NDArray[np.float32]:
         self._request.infer()
         logits: npt.NDArray[np.float32] = self._request.get_output_tensor(0).data
         return logits.reshape(-1, logits.shape[-1])

@@ -1,4 +1,6 @@
-"""Reads safetensors files, trusting nothing that they say about themselves.
+"""Reads safetensors files as numpy arrays, trusting nothing that they say about themselves.
+
+The format's own library refuses bfloat16 there, which most adapters are stored in.
 
 Source: https://huggingface.co/docs/safetensors: 8 bytes of little-endian header length, a JSON header, the tensors.
 """

@@ -111,6 +111,10 @@ class Simulation:
             self.cache.slots[target] = self.cache.slots[source].copy()
         assert 0 < sum(count for _, count in step.rows) <= self.limits.tokens
         assert len(self.batch.running) <= self.limits.sequences
+        if step.is_repeated:
+            assert self.batch.running == [sequence for sequence, _ in step.rows]
+            assert all(count == 1 == sequence.length - sequence.computed for sequence, count in step.rows)
+            assert not step.copies
         for sequence, count in step.rows:
             self.cache.compute(sequence, count, self.pool)
             sequence.advance(count)
@@ -177,3 +181,23 @@ def test_the_last_token_of_a_known_prompt_is_computed_all_the_same() -> None:
         for sequence, count in step.rows:
             sequence.advance(count)
             simulation.take(sequence, 1)
+
+
+def test_a_step_like_the_last_is_not_decided_anew_until_a_block_is_full_or_somebody_comes() -> None:
+    batch: Batch[Sequence] = Batch(BlockPool(20), Limits(64, 4))
+    sequences = [Sequence(batch._pool, [1] * length, arrival=length) for length in (5, 20)]
+    for sequence in sequences:
+        batch.add(sequence)
+    repeated = []
+    for place in range(30):
+        if place == 20:
+            batch.add(Sequence(batch._pool, [2] * 3, arrival=99))
+        step = batch.next_step()
+        repeated.append(step.is_repeated)
+        for sequence, count in step.rows:
+            sequence.advance(count)
+            sequence.tokens.append(7)
+
+    # The prompts, then their first tokens; sequence 2 fills its block with its 12th token, and one comes before step 20.
+    decided = [place for place, is_repeated in enumerate(repeated) if not is_repeated]
+    assert [0, 1, 13, 20, 21, 28] == decided

@@ -187,6 +187,12 @@ def test_a_prompt_is_as_likely_as_if_it_were_generated(
         assert all(not chunk.prompt for chunk in found[id, 0][1:])
 
 
+def test_a_prompt_of_one_token_has_nothing_that_could_be_likely(plain: Engine) -> None:
+    found, _ = run(plain, [GenerateRequest(tokens=(1,), max_new_tokens=2, prompt_logprobs=True)])
+
+    assert [(1, None)] == [(token.id, token.logprob) for token in found[0, 0][0].prompt]
+
+
 def test_a_prompt_is_told_once_with_the_first_of_several_answers(plain: Engine) -> None:
     request = GenerateRequest(prompt="Once upon", max_new_tokens=4, n=3, prompt_logprobs=True, sampling=Sampling(1.0))
     found, _ = run(plain, [request])
