@@ -54,7 +54,8 @@ def measure(*, is_quick: bool) -> Part:
 
 def _look_up(title: str, prompt: str, sampling: Sampling, rounds: int) -> list[Figure]:
     path = str(embedded().path)
-    engines = {"without": PagedEngine(EngineOptions(path)), "own": PagedEngine(EngineOptions(path, speculation=GUESSES))}
+    guessing = PagedEngine(EngineOptions(path, speculation=GUESSES))
+    engines = {"without": PagedEngine(EngineOptions(path)), "own": guessing}
     request = GenerateRequest(prompt=prompt, max_new_tokens=TOKENS, sampling=sampling, ignore_eos=True)
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in engines}
     for round in range(rounds):

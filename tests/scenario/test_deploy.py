@@ -113,7 +113,8 @@ def test_our_own_engine_serves_where_none_is_asked_for(live: LivePlatform, own: 
 
 
 def test_a_form_is_kept_in_both_dialects(live: LivePlatform, own: str) -> None:
-    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    age = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema = {"type": "object", "properties": {"age": age}, "required": ["age"]}
     closed = schema | {"additionalProperties": False}
     asked = {"type": "json_schema", "json_schema": {"name": "age", "schema": closed}}
 

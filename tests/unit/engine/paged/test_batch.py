@@ -198,6 +198,6 @@ def test_a_step_like_the_last_is_not_decided_anew_until_a_block_is_full_or_someb
             sequence.advance(count)
             sequence.tokens.append(7)
 
-    # The prompts, then their first tokens; sequence 2 fills its block with its 12th token, and one comes before step 20.
+    # The prompts, then their first tokens; the second fills its block with its 12th, and one comes before step 20.
     decided = [place for place, is_repeated in enumerate(repeated) if not is_repeated]
     assert [0, 1, 13, 20, 21, 28] == decided
