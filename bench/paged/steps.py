@@ -35,9 +35,9 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._request, name)
 
-    def infer(self, *inputs: Any) -> Any:
+    def infer(self, **options: Any) -> Any:
         begin = time.perf_counter()
-        result = self._request.infer(*inputs)
+        result = self._request.infer(**options)
         self.seconds += time.perf_counter() - begin
         return result
 

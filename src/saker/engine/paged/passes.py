@@ -80,6 +80,6 @@ def _run(request: Any, *inputs: Array) -> Array:
     for place, array in enumerate(inputs):
         # The arrays outlive the call, so nothing is copied.
         request.set_input_tensor(place, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
-    request.infer()
+    request.infer(share_outputs=True)  # or the outcome would be copied
     outcome: Array = request.get_output_tensor(0).data
     return outcome

@@ -81,7 +81,7 @@ class Runner:
         return self._infer()
 
     def _infer(self) -> npt.NDArray[np.float32]:
-        self._request.infer()
+        self._request.infer(share_outputs=True)  # or all logits would be copied
         logits: npt.NDArray[np.float32] = self._request.get_output_tensor(0).data
         return logits.reshape(-1, logits.shape[-1])
 
