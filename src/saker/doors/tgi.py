@@ -164,8 +164,8 @@ class PrefillEntry(msgspec.Struct, frozen=True):
     logprob: float | None
 
 
-class Details(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `details` asks for."""
+class AnswerDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is told of each answer."""
 
     finish_reason: str
     generated_tokens: int
@@ -173,19 +173,19 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     prefill: list[PrefillEntry]
     tokens: list[TokenEntry]
     top_tokens: list[list[TokenEntry]] | None = None
-    best_of_sequences: list[BestOfSequence] | None = None
 
 
-class BestOfSequence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of the answers that were not the best."""
+class BestOfSequence(AnswerDetails, frozen=True, omit_defaults=True, kw_only=True):
+    """An answer with its text."""
 
     generated_text: str
-    finish_reason: str
-    generated_tokens: int
-    seed: int | None
-    prefill: list[PrefillEntry]
-    tokens: list[TokenEntry]
-    top_tokens: list[list[TokenEntry]] | None = None
+
+
+class Details(AnswerDetails, frozen=True, omit_defaults=True, kw_only=True):
+    """What `details` asks for."""
+
+    best_of_sequences: list[BestOfSequence] | None = None
+    """The answers that were not the best."""
 
 
 class StreamDetails(msgspec.Struct, frozen=True):
