@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from saker.engine.memory import BLOCK_TOKENS
@@ -39,10 +39,6 @@ class Batch(Generic[S]):
         self._last: Step[S] | None = None
         self._repeats = 0
         """How often the last step can be repeated before one of its rows needs a new block."""
-
-    def pace(self, tokens: int) -> None:
-        """Let further steps hold so many tokens; never fewer than there are sequences."""
-        self._limits = replace(self._limits, tokens=max(tokens, self._limits.sequences))
 
     def add(self, sequence: S) -> None:
         """Let a sequence wait for its turn."""

@@ -59,7 +59,7 @@ class PagedEngine:
         runner = Runner(model, self._pool.count, limits.tokens, options.max_sequences, self._max_context)
         self._tokenizer = FastTokenizer(folder)
         sampler = Sampler(model.vocabulary_size, options.threads)
-        self._loop = Loop(Batch(self._pool, limits), runner, sampler, Logprobs(self._tokenizer, sampler), limits.tokens)
+        self._loop = Loop(Batch(self._pool, limits), runner, sampler, Logprobs(self._tokenizer, sampler))
         self._watermark = Watermark(model.vocabulary_size)
         self._grammars = Grammars(folder, model.vocabulary_size, config.eos_ids)
         self._template = ChatTemplate.from_folder(folder, options.chat_template)

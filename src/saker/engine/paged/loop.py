@@ -28,26 +28,11 @@ GUESSING_TOKENS = 16
 """Of one step, guesses included. A step of few tokens waits for memory and computes more of them for little; with many
 it is the tokens that take the time, and wrong guesses would take it from others."""
 
-STEP_S = 0.5
-"""Where reading prompts is slow, a step holds no more of them than it can read in so many seconds: everybody waits for
-its end, those that come and those that generate."""
-LEAST_STEP_TOKENS = 256
-"""But so many in any case, for each step reads all weights."""
-TIMED_TOKENS = 128
-"""Steps of fewer tell little about how fast prompts are read."""
-
 
 class Loop:
     """All requests that are under way."""
 
-    def __init__(
-        self, batch: Batch[Generation], runner: Runner, sampler: Sampler, logprobs: Logprobs, step_tokens: int
-    ) -> None:
-        """
-        Args:
-            step_tokens: At most so many in a step, over all answers.
-        """
-        self._step_tokens = step_tokens
+    def __init__(self, batch: Batch[Generation], runner: Runner, sampler: Sampler, logprobs: Logprobs) -> None:
         self._batch = batch
         self._runner = runner
         self._sampler = sampler
@@ -119,9 +104,7 @@ class Loop:
     def _compute(self, step: Step[Generation], guesses: dict[int, list[int]]) -> tuple[Logits, list[Draw]]:
         """Compute what a step holds; returns where tokens are drawn."""
         rows = [_row(generation, count, guesses.get(id(generation), [])) for generation, count in step.rows]
-        begin = time.perf_counter()
         logits = self._runner.run(rows)
-        self._pace(sum(count for _, count in step.rows), time.perf_counter() - begin)
         draws: list[Draw] = []
         end = 0
         for (generation, count), row in zip(step.rows, rows, strict=True):
@@ -134,12 +117,6 @@ class Loop:
             if guess or generation.computed == generation.length:
                 draws.append(Draw(generation, end - 1 - len(guess), guess))
         return logits, draws
-
-    def _pace(self, tokens: int, seconds: float) -> None:
-        """Fit the size of the next steps to how long one of so many tokens took."""
-        if tokens >= TIMED_TOKENS:
-            possible = int(tokens / seconds * STEP_S)
-            self._batch.pace(min(max(possible, LEAST_STEP_TOKENS), self._step_tokens))
 
     def _guess(self, step: Step[Generation]) -> dict[int, list[int]]:
         """What may come next, by the identity of the answer, where there is time and room for more tokens."""

@@ -257,14 +257,3 @@ def test_a_malformed_grammar_is_refused_before_anything_runs(plain: Engine) -> N
         plain.submit(1, GenerateRequest(prompt="Tom", grammar=Grammar("json_schema", "{")))
 
     assert not plain.has_work()
-
-
-def test_steps_become_shorter_where_prompts_are_read_slowly_and_longer_again(plain: Engine) -> None:
-    loop = plain._loop  # type: ignore[attr-defined]
-    budgets = []
-    for tokens, seconds in ((512, 0.1), (512, 1.0), (256, 0.1), (512, 4.0), (8, 4.0)):
-        loop._pace(tokens, seconds)
-        budgets.append(loop._batch._limits.tokens)
-
-    assert [512, 256, 512, 256, 256] == budgets
-    loop._pace(512, 0.1)
