@@ -66,7 +66,8 @@ class EngineOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Room for LoRA adapters, those of the start included; 0 is none, and costs nothing. Those that answer together are
     copied side by side, which takes at most as much again."""
     speculation: int = 0
-    """At most how many tokens to guess ahead from what the text repeats; the answers stay the same. 0 is off."""
+    """At most how many tokens to guess ahead from what the text repeats; in 32 bits the answers stay the
+    same. 0 is off."""
 
 
 class Engine(Protocol):

@@ -78,7 +78,8 @@ class Planner:
             options=options,
             python=python,
             python_path=python_path,
-            memory_bytes=_memory(prepared.memory, plan.max_context),
+            # Adapters that answer together are copied side by side, into as much memory again.
+            memory_bytes=_memory(prepared.memory, plan.max_context) + 2 * plan.adapter_bytes,
         )
 
 

@@ -105,6 +105,14 @@ async def test_another_engine_may_take_over_only_where_none_was_asked_for(
     assert fallback == wanted.spec.options.fallback
 
 
+async def test_room_for_adapters_counts_twice(tmp_path: Path) -> None:
+    planner = make_planner(OnePreparer(make_prepared()), tmp_path)
+    plain = await planner.plan(deployed(), ignore)
+    wanted = await planner.plan(deployed(SAKER_ADAPTER_BYTES="5000"), ignore)
+
+    assert plain.spec.memory_bytes + 10_000 == wanted.spec.memory_bytes
+
+
 async def test_what_the_container_leaves_open_is_left_to_the_engine(tmp_path: Path) -> None:
     wanted = await make_planner(OnePreparer(make_prepared()), tmp_path).plan(deployed(), ignore)
 

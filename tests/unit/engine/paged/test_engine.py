@@ -95,7 +95,7 @@ def test_a_known_beginning_is_not_computed_again(engine: Engine) -> None:
     first = run(engine, requests)
     engine.submit(0, requests[0])
     engine.step()
-    (sequence,) = engine._loop._batch.running  # type: ignore[attr-defined]
+    (sequence,) = engine._loop._batch.running  # type: ignore[attr-defined]  # unseen by requests
 
     assert 300 == sequence.computed
     again: list[int] = []
@@ -109,13 +109,13 @@ def test_too_little_room_costs_time_and_no_token(engine: Engine) -> None:
     small = make(kv_cache_bytes=24 * BLOCK_BYTES)
 
     assert run(engine, requests) == run(small, requests)
-    assert small._loop._batch.preemptions > 0  # type: ignore[attr-defined]
+    assert small._loop._batch.preemptions > 0  # type: ignore[attr-defined]  # unseen by requests
     assert available(small) == 24
 
 
 def test_the_cache_never_exceeds_its_bytes() -> None:
     small = make(kv_cache_bytes=24 * BLOCK_BYTES + 1)
-    caches = small._loop._runner._caches  # type: ignore[attr-defined]
+    caches = small._loop._runner._caches  # type: ignore[attr-defined]  # unseen by requests
 
     assert sum(cache.nbytes for cache in caches) == 24 * BLOCK_BYTES
 

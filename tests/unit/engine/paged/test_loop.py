@@ -28,7 +28,7 @@ STORY = "Tom has a red ball. Lily has a red ball. Tom has a red ball. Lily has a
 
 
 def make(**options: Any) -> Engine:
-    return paged.PagedEngine(EngineOptions(str(EMBEDDED), **({"precision": "fp32"} | options)))  # type: ignore[no-any-return]
+    return paged.PagedEngine(EngineOptions(str(EMBEDDED), **({"precision": "fp32"} | options)))  # type: ignore[no-any-return]  # imported if there
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_guesses_in_a_tight_cache_lose_no_block(plain: Engine) -> None:
 
     assert texts(run(plain, requests)[0]) == texts(found)
     assert 14 == tight._pool.available  # type: ignore[attr-defined]  # what no request can see
-    assert 0 < tight._loop._batch.preemptions  # type: ignore[attr-defined]
+    assert 0 < tight._loop._batch.preemptions  # type: ignore[attr-defined]  # unseen by requests
 
 
 def test_many_answers_are_not_guessed_for(plain: Engine, guessing: Engine) -> None:
@@ -146,16 +146,16 @@ def _fields(request: GenerateRequest) -> dict[str, Any]:
 
 def test_a_cancelled_contest_leaves_nothing_behind(plain: Engine) -> None:
     request = GenerateRequest(prompt=STORY, best_of=4, sampling=Sampling(temperature=1.0), prompt_logprobs=True)
-    available = plain._pool.available  # type: ignore[attr-defined]
+    available = plain._pool.available  # type: ignore[attr-defined]  # unseen by requests
     for steps in range(4):
         plain.submit(1, request)
         for _ in range(steps):
             plain.step()
         plain.cancel(1)
-        loop = plain._loop  # type: ignore[attr-defined]
+        loop = plain._loop  # type: ignore[attr-defined]  # unseen by requests
 
         assert not plain.has_work()
-        assert available == plain._pool.available  # type: ignore[attr-defined]
+        assert available == plain._pool.available  # type: ignore[attr-defined]  # unseen by requests
         assert [{}, {}, {}] == [loop._contests, loop._prompts, loop._deadlines]
 
 
