@@ -31,7 +31,7 @@ MODEL_VARIABLES = {
     "SAKER_CONTINUOUS_BATCHING": "1 lets the engine transformers batch, for GPUs; it is greedy only then.",
     "LORA_ADAPTERS": "LoRA adapters to load, for the engine paged: NAME=FOLDER, several with commas between them.",
     "SAKER_ADAPTER_BYTES": "Room for LoRA adapters, in bytes; 256 MiB where LORA_ADAPTERS names some.",
-    "SAKER_SPECULATION": "Tokens that the engine paged guesses ahead at most; in 32 bits the answers stay the same. 0 is off.",
+    "SAKER_SPECULATION": "Tokens that the engine paged guesses ahead at most; in 32 bits no answer changes. 0 is off.",
     "SAKER_CHAT_TEMPLATE": "A Jinja chat template in place of the model's own.",
     "SAKER_TRUST_REMOTE_CODE": "1 runs code that the model brings along. Off by default.",
     "SAKER_STRICT_ENV": "warn lets unknown variables pass.",
